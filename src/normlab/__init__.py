@@ -1,0 +1,39 @@
+"""normlab shows what a normalization does to a network, helps to choose one, and gives the layer itself.
+
+Importing it imports nothing else: names are resolved on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it; None: the name is the module.
+_WHERE = {
+    "compare": "experiments.compare",
+    "data": None,
+    "functional": None,
+    "init": "initialization",
+    "list_methods": "registry",
+    "method": "registry",
+    "normalize": "functional",
+    "numpy": None,
+    "shares": "sharing",
+    "NormlabError": "errors",
+}
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'normlab' has no attribute {name!r}")
+    module = importlib.import_module(f".{_WHERE[name] or name}", __name__)
+    value = module if name in ("init",) or _WHERE[name] is None else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

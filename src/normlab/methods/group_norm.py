@@ -1,0 +1,43 @@
+"""Group normalization: the channels of a sample in groups, each by its own mean and variance."""
+
+from normlab.definition import AFFINE, Definition, Divides, KnownAs, Option, Worked
+
+_TORCH = {"num_groups": "groups", "eps": "eps", "affine": "affine"}
+
+definition = Definition(
+    name="group_norm",
+    short="gn",
+    class_name="GroupNorm",
+    title="Group normalization",
+    title_ko="그룹 정규화",
+    family="activation",
+    role="norm",
+    source="Wu and He, arXiv 1803.08494, equations 1 and 7",
+    year=2018,
+    covers=("Group norm",),
+    pools="n (g [c]) [...]",
+    params=AFFINE,
+    options=(Option("groups", "auto", Divides(), "how many groups of neighbouring channels", factor="g"),),
+    invariances=("shift", "scale", "independent"),
+    known_as=(
+        KnownAs("torch.nn.GroupNorm", _TORCH),
+        KnownAs("timm.layers.GroupNorm", _TORCH),
+        KnownAs("flax.nnx.GroupNorm", {"num_groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-6"),
+        KnownAs("keras.layers.GroupNormalization", {"groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-3"),
+        KnownAs(
+            "mlx.nn.GroupNorm", {"num_groups": "groups", "eps": "eps"},
+            "channels last; groups interleave unless pytorch_compatible=True",
+        ),
+    ),
+    worked=Worked(
+        x=[[1.0, 3.0, 10.0, 30.0]],
+        y=[[-1.0, 1.0, -1.0, 1.0]],
+        options={"groups": 2},
+        eps=0.0,
+        derivation=(
+            "group 1: mean = (1 + 3) / 2 = 2,    var = (1 + 1) / 2 = 1",
+            "group 2: mean = (10 + 30) / 2 = 20, var = (100 + 100) / 2 = 100",
+            "y = ((1 - 2) / 1, (3 - 2) / 1, (10 - 20) / 10, (30 - 20) / 10)",
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,129 @@
+"""Methods given by a `forward` on NumPy: run as they stand, differentiated by the autograd package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import autograd.numpy as traced
+import numpy as np
+from autograd import make_vjp
+from autograd.extend import defvjp, primitive
+from autograd.tracer import getval
+
+from ..definition import Definition
+from ..operations import Operations
+from ..pattern import parse_plain
+from .arrays import widen
+
+__all__ = ["Derived", "operations", "run"]
+
+
+@primitive
+def _erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf, otypes=[np.float64])(x) if x.size else x
+
+
+defvjp(_erf, lambda ans, x: lambda g: g * (2 / math.sqrt(math.pi)) * traced.exp(-x * x))
+
+
+def operations(layout: str, key: Any = None, *, plain: bool = True) -> Operations:
+    """The operations of one call; `plain` ones do not trace, and cost nothing."""
+    generator = np.random.default_rng(key)
+    xp = np if plain else traced
+    return Operations(
+        xp, layout, erf=_erf, random=generator.random, stop=getval, eigh=xp.linalg.eigh
+    )
+
+
+@dataclass
+class Derived:
+    """A finished forward pass: the result, the new state, and what `pull` needs to run it again under autograd."""
+
+    y: np.ndarray
+    state: dict[str, np.ndarray] | None
+    definition: Definition
+    x: np.ndarray
+    arrays: dict[str, np.ndarray]  # parameters and inputs: what has a gradient
+    call: Callable[..., Any] = field(repr=False)
+
+    def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The gradients of x and of every parameter and input for `dy`, which may carry `lead` more axes in front."""
+        names = list(self.arrays)
+
+        def result(values: tuple[Any, ...]) -> Any:
+            y, _ = self.call(values[0], dict(zip(names, values[1:], strict=True)), plain=False)
+            return y
+
+        values = tuple([widen(self.x), *(widen(a) for a in self.arrays.values())])
+        with np.errstate(all="ignore"):
+            vjp, y = make_vjp(result, 0)(values)
+            front = dy.shape[:lead]
+            cotangents = widen(dy).reshape((-1, *np.shape(y)))
+            pulled = [vjp(c) for c in cotangents]
+        stacked = []
+        for k, value in enumerate(values):
+            like = self.x if k == 0 else value
+            all_ = np.stack([p[k] for p in pulled]) if pulled else np.zeros((0, *value.shape))
+            stacked.append(all_.reshape(front + np.shape(value)).astype(like.dtype, copy=False))
+        return stacked[0], dict(zip(names, stacked[1:], strict=True))
+
+
+def run(
+    definition: Definition, x: np.ndarray, arrays: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray],
+    options: Mapping[str, Any], *, layout: str, training: bool, key: Any = None,
+) -> Derived:  # fmt: skip
+    """Call the definition's forward on x brought to its own layout; what follows x's axes is given ready to broadcast."""
+    axes, missing = _to_own(definition.layout, layout, x.ndim)
+    back = tuple(int(k) for k in np.argsort(axes))
+    # The same draws when `pull` runs the call again.
+    seed = key if not isinstance(key, np.random.Generator) else int(key.integers(2**63))
+
+    def call(value: Any, live: Mapping[str, Any], *, plain: bool) -> tuple[Any, dict[str, np.ndarray] | None]:
+        ops = operations(definition.layout, seed, plain=plain)
+        own = ops.xp.transpose(value, axes) if axes != tuple(range(x.ndim)) else value
+        if missing:
+            own = ops.xp.reshape(own, (1, *own.shape))
+        params = {p.name: _shaped(ops, p.axes, live.get(p.name), own, definition) for p in definition.params}
+        held = {s.name: _shaped(ops, s.axes, state.get(s.name), own, definition) for s in definition.states}
+        inputs = {i.name: live.get(i.name) for i in definition.inputs}
+        made = definition.forward(ops, own, params, held, options, training=training, **inputs)  # type: ignore[misc]
+        y, fresh = made if isinstance(made, tuple) else (made, None)
+        if missing:
+            y = ops.xp.reshape(y, y.shape[1:])
+        y = ops.xp.transpose(y, back) if axes != tuple(range(x.ndim)) else y
+        if fresh is not None:
+            fresh = {n: np.asarray(getval(a)).reshape(np.shape(state[n])) for n, a in fresh.items()}
+        return y, fresh
+
+    with np.errstate(all="ignore"):
+        wide, fresh = call(widen(x), {n: widen(a) for n, a in arrays.items()}, plain=True)
+    y = np.empty_like(x)
+    y[...] = wide
+    if fresh is not None:
+        fresh = {n: a.astype(np.asarray(state[n]).dtype) for n, a in fresh.items()}
+    return Derived(y, fresh, definition, x, dict(arrays), call)
+
+
+def _shaped(ops: Operations, axes: str, a: Any, x: Any, definition: Definition) -> Any:
+    """`a` ready to broadcast with x where its axes are x's own; as it is otherwise."""
+    if a is None:
+        return None
+    names = parse_plain(axes).names
+    own = parse_plain(definition.layout).names
+    return ops.align(a, axes, x) if all(n in own for n in names) else a
+
+
+def _to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
+    """The transposition from `layout` to the definition's own, and whether the batch axis is missing and must be added."""
+    have, want = parse_plain(layout), parse_plain(own)
+    places: dict[str, list[int]] = {}
+    axis = 0
+    for name in have.names:
+        length = ndim - len(have.names) + 1 if name == "..." else 1
+        places[name] = list(range(axis, axis + length))
+        axis += length
+    order = [a for name in want.names for a in places.get(name, [])]
+    return tuple(order), "n" in want.names and "n" not in have.names
