@@ -25,8 +25,16 @@ class Constraint(Protocol):
         """Some values that must be refused, for tests."""
 
 
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
 @dataclass(frozen=True)
 class Interval:
+
     """A finite number from `low` to `high`, both included unless `open`; `whole` numbers only; None where `none`."""
 
     low: float = -math.inf
@@ -43,7 +51,7 @@ class Interval:
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
-        return above and below and math.isfinite(value)
+        return above and below and _finite(value)
 
     def refused(self) -> tuple[Any, ...]:
         values: list[Any] = ["text", math.nan, math.inf, True]
@@ -88,7 +96,10 @@ class Divides:
     """A whole number that divides the channels, or "auto": see `auto_groups`."""
 
     def accepts(self, value: Any) -> bool:
-        return value == "auto" or (isinstance(value, Integral) and not isinstance(value, bool) and value >= 1)
+        if isinstance(value, str):
+            return value == "auto"
+        return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+
 
     def refused(self) -> tuple[Any, ...]:
         return (0, -1, 2.0, True, None, "some")

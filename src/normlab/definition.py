@@ -38,6 +38,7 @@ ROLES = (
 )  # fmt: skip
 SPREADS = ("std", "rms", "mean_abs", "l1", "l2", "max", None)
 EPS_RULES = ("inside", "outside", "floor")
+STARTS = ("normal", "unit normal", "identity")
 INVARIANCES = ("shift", "scale", "permute", "independent")
 Start = float | str | Callable[[Mapping[str, Any]], float]
 
@@ -57,8 +58,8 @@ class Option:
 class Param:
     """A learnt array: `axes` names them (a name may repeat, parentheses merge, "" is a scalar).
 
-    `start` is a number, "normal" (standard deviation 1/sqrt(last axis)), "unit normal" (a random vector of length 1)
-    or a function of the options. `where`: "layer" for what a function is not given.
+    `start` is a number, "normal" (standard deviation 1/sqrt(last axis)), "unit normal" (a random vector of length 1),
+    "identity" (in the last two axes) or a function of the options. `where`: "layer" for what a function is not given.
     """
 
     name: str
@@ -149,7 +150,7 @@ class Definition:
     activation: str | None = None
     start: Callable[..., dict[str, Any]] | None = None
     options: tuple[Option, ...] = ()
-    sizes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int | Callable[[Mapping[str, int]], int]] = field(default_factory=dict)
     layout: str = "n c ..."
     subject: str = "x"
     affine: tuple[str | None, str | None] = ("weight", "bias")
@@ -172,11 +173,11 @@ class Definition:
         need(self.source.strip().lower() not in ("", "common knowledge"), "source must name a paper, venue or equation")
         need(all(i in INVARIANCES for i in self.invariances), f"invariances must be of {', '.join(INVARIANCES)}")
         need(self.forward is not None or self.pools is not None or self.role == "input", "give pools or a forward")
-        need(
-            self.forward is not None or not isinstance(self.pools, Mapping), "several named lines need a forward"
-        )
+        need(self.forward is not None or not isinstance(self.pools, Mapping), "several named lines need a forward")
         names = [p.name for p in (*self.params, *(self.state or ()), *self.inputs, *self.all_options)]
         need(len(names) == len(set(names)), "params, state, inputs and options must have different names")
+        starts = [p.start for p in (*self.params, *(self.state or ())) if isinstance(p.start, str)]
+        need(set(starts) <= set(STARTS), f"a start must be a number, a function, or one of {', '.join(STARTS)}")
         parse_plain(self.layout)
         for line in self._texts():
             parse(line)
@@ -241,8 +242,8 @@ class Definition:
         return {name: parse(text) for name, text in self.pools.items()}
 
     def factor_sizes(self, options: Mapping[str, Any], channels: int | None) -> dict[str, int]:
-        """The sizes of axis factors that the options give; "auto" is resolved by the number of channels."""
-        sizes = dict(self.sizes)
+        """The sizes of axis names that options and `sizes` give; "auto" is resolved by the number of channels."""
+        sizes = {n: s for n, s in self.sizes.items() if isinstance(s, int)}
         for option in self.options:
             if option.factor is not None:
                 value = options[option.name]
@@ -251,7 +252,14 @@ class Definition:
                     value = resolve(f"{self.name}: {option.name}", value, channels)
                 if isinstance(value, Integral):
                     sizes[option.factor] = int(value)
+        if channels is not None:
+            sizes |= {n: s({"c": channels, **sizes}) for n, s in self.sizes.items() if not isinstance(s, int)}
         return sizes
+
+    def resolve(self, options: Mapping[str, Any], channels: int) -> dict[str, Any]:
+        """`options` with every "auto" replaced by its number, for a forward."""
+        sizes = self.factor_sizes(options, channels)
+        return {**options, **{o.name: sizes[o.factor] for o in self.options if o.factor in sizes}}
 
 
 def from_line(line: str, sizes: Mapping[str, int] | None = None) -> Definition:

@@ -1,10 +1,10 @@
 """The exceptions of normlab, as a tree; each carries the exit code that the command line returns for it.
 
-    NormlabError
-      UsageError (2, also ValueError)     UnknownNameError, PatternError, ShapeError, DtypeError
-      MissingExtraError (3, also ImportError)
-      NonFiniteError (4, also ArithmeticError)
-      ReadWriteError (5, also OSError)
+NormlabError
+  UsageError (2, also ValueError)     UnknownNameError, PatternError, ShapeError, DtypeError
+  MissingExtraError (3, also ImportError)
+  NonFiniteError (4, also ArithmeticError)
+  ReadWriteError (5, also OSError)
 """
 
 from __future__ import annotations

@@ -30,19 +30,21 @@ class Fit:
 
 
 def fit(
-    definition: Definition, shape: Shape, layout: str, options: Mapping[str, Any], shapes: Mapping[str, Shape], trailing: int = 1
-) -> Fit:
+    definition: Definition, shape: Shape, layout: str, options: Mapping[str, Any], shapes: Mapping[str, Shape], *,
+    trailing: int = 1, running: bool = False,
+) -> Fit:  # fmt: skip
     """Check x's `shape` and the `shapes` of parameters, state and inputs. Raises ShapeError, PatternError, UsageError.
 
-    `trailing` is the number of last axes that stand for the channels (a layer made with a tuple of sizes).
+    `trailing` is the number of last axes that stand for the channels (a layer made with a tuple of sizes); `running`
+    says that running statistics take the place of the batch's, so a split of the batch does not matter.
     """
-    return _fit(definition, shape, layout, tuple(options.items()), tuple(shapes.items()), trailing)
+    return _fit(definition, shape, layout, tuple(options.items()), tuple(shapes.items()), trailing, running)
 
 
 @lru_cache(maxsize=4096)
 def _fit(
     definition: Definition, shape: Shape, layout: str, options_: tuple[tuple[str, Any], ...],
-    shapes_: tuple[tuple[str, Shape], ...], trailing: int,
+    shapes_: tuple[tuple[str, Shape], ...], trailing: int, running: bool,
 ) -> Fit:  # fmt: skip
     who, options, shapes = definition.name, dict(options_), dict(shapes_)
     main = "o" if "o" in parse_plain(definition.layout).names else "c"
@@ -69,6 +71,9 @@ def _fit(
     if definition.forward is not None or "" not in lines:
         return Fit(None, {}, channels)
     pattern = lines[""].widen(main, trailing).arrange(layout)
+    if running:
+        used = {n for s in definition.states for n in parse_plain(s.axes).names}
+        pattern = pattern.merge(order.names, used)
     try:
         plan = pattern.plan(shape, {n: s for n, s in factors.items() if n in pattern.names})
     except (ShapeError, PatternError) as error:
@@ -127,7 +132,8 @@ def mask_shapes(who: str, plan: Plan, layout: str, trailing: int = 1) -> tuple[S
     Raises UsageError where the method pools over neither n nor `...`: there a mask would change nothing.
     """
     names = [n for n in parse_plain(layout).names if n != "c"]
-    own = {f for n in names for t in plan.pattern.terms if n in (f.name for f in t.factors) for f in (x.name for x in t.factors)}
+    parts = [tuple(f.name for f in term.factors) for term in plan.pattern.terms]
+    own = {part for whole in parts if set(whole) & set(names) for part in whole}
     if not own & {plan.names[a] for a in plan.pooled}:
         raise UsageError(f"{who}: mask= is for methods that pool over n or ...; {str(plan.pattern)!r} pools neither.")
     return plan.align(" ".join(plan.pattern.whole(n) for n in names), who)

@@ -29,7 +29,7 @@ class Statistics(NamedTuple):
 
 
 def range_unit(xp: Any, x: Array, axes: tuple[int, ...], eps: float) -> Array:
-    """A power of two for each set that keeps the squares of its elements, and eps beside them, inside the dtype's range.
+    """A power of two for each set that keeps the squares of its elements, and eps beside them, in the dtype's range.
 
     1 for ordinary values: near 1e20 in float32 a square is infinite and near 1e-30 it is 0.
     """
@@ -104,7 +104,9 @@ def centred(xp: Any, x: Array, s: Statistics) -> Array:
     return (x * s.unit - s.mean) - s.residue
 
 
-def normalize(xp: Any, x: Array, s: Statistics, *, spread: str | None, eps: float, eps_rule: str) -> tuple[Array, Array]:
+def normalize(
+    xp: Any, x: Array, s: Statistics, *, spread: str | None, eps: float, eps_rule: str
+) -> tuple[Array, Array]:
     """The normalized `x`, and what multiplied it; a set without spread gives 0, also where eps is 0."""
     if spread is None:
         one = xp.ones_like(s.root)

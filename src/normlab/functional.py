@@ -22,7 +22,9 @@ def face_of(x: Any, who: str) -> Any:
         from . import numpy as face
 
         return face
-    raise DtypeError(f"{who}: x must be a NumPy array, got {kind}.{type(x).__name__}.", hint="Convert with numpy.asarray.")
+    raise DtypeError(
+        f"{who}: x must be a NumPy array, got {kind}.{type(x).__name__}.", hint="Convert with numpy.asarray."
+    )
 
 
 def normalize(
@@ -64,7 +66,8 @@ def normalize(
 def function(definition: Definition) -> Any:
     """The function of a definition, registered or not."""
     signature = signatures.function_signature(definition)
-    params = [p.name for p in (*definition.params, *definition.inputs) if p.where != "layer"]
+    params = [p.name for p in definition.params if p.where != "layer"]
+    params += [i.name for i in definition.inputs if i.where != "layer"]
     states = [s.name for s in definition.states]
 
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -81,7 +84,9 @@ def function(definition: Definition) -> Any:
         training = given.get("training", True)
         options = definition.validate({n: v for n, v in given.items() if n in {o.name for o in definition.all_options}})
         if definition.has_running and options["momentum"] is None:
-            raise UsageError(f"{definition.name}: momentum=None (the cumulative mean) needs a layer, which counts batches.")
+            raise UsageError(
+                f"{definition.name}: momentum=None (the cumulative mean) needs a layer, which counts batches."
+            )
         if definition.role == "dropout" and training and given["key"] is None:
             raise UsageError(f"{definition.name}: give key= (a whole number or a generator), or training=False.")
         held = {n: given[n] for n in states}
@@ -89,8 +94,9 @@ def function(definition: Definition) -> Any:
             raise UsageError(f"{definition.name}: give both running_mean and running_var, or neither.")
         weight = given.get("weight")
         made = face_of(x, definition.name).call(
-            definition, x, {n: given[n] for n in params}, held, options, layout=given.get("layout"), eps=given.get("eps"),
-            training=training, mask=given.get("mask"), key=given.get("key"),
+            definition, x, {n: given[n] for n in params}, held, options,
+            layout=given.get("layout"), eps=given.get("eps"), training=training,
+            mask=given.get("mask"), key=given.get("key"),
             trailing=max(1, getattr(weight, "ndim", 1)) if definition.layout.endswith(" c") else 1,
         )  # fmt: skip
         if made.state is None or (definition.has_running and not training):

@@ -1,4 +1,4 @@
-"""What a `forward` may use: statistics by a line of the notation, and a short list of elementwise and linear operations.
+"""What a `forward` may use: statistics by a line of the notation, and a short list of other operations.
 
 Each face hands a `forward` one `Operations`, made of a module `xp` that speaks NumPy's language. Arrays stand in the
 definition's own layout, widened; statistics come back in a shape that broadcasts with `x`, and so do parameters and
@@ -8,7 +8,7 @@ state whose axes are x's. Python's own operators (+ - * / ** and comparisons) do
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -71,12 +71,21 @@ class Operations:
         return self._per_set(x, line, sizes, measure)
 
     def standardize(self, x: Array, line: str, *, eps: float, centre: bool = True, **sizes: int) -> Array:
-        """x less its mean over the root of its variance + eps (`centre=False`: x over the root of its mean square + eps)."""
+        """(x - mean) / sqrt(var + eps); with `centre=False` x / sqrt(mean square + eps)."""
         if not centre:
             return x / self.sqrt(self.mean(x * x, line, **sizes) + eps)
         d = x - self.mean(x, line, **sizes)
         d = d - self.mean(d, line, **sizes)
         return d / self.sqrt(self.mean(d * d, line, **sizes) + eps)
+
+    def affine(self, y: Array, params: Mapping[str, Array | None]) -> Array:
+        """y * weight + bias, whichever of the two there are."""
+        y = y if params.get("weight") is None else y * params["weight"]
+        return y if params.get("bias") is None else y + params["bias"]
+
+    def eye(self, size: int) -> Array:
+        """The identity matrix."""
+        return self.xp.eye(size)
 
     def count(self, x: Array, line: str, **sizes: int) -> int:
         """How many elements share one statistic."""
@@ -88,7 +97,9 @@ class Operations:
 
     def einsum(self, equation: str, *arrays: Array, **sizes: int) -> Array:
         """Sums of products by names: `einsum("n (g d) ..., n (g e) ... -> g d e", x, x, g=2)`; axes split and merge."""
-        equation_, splits, merged = _equation(equation, tuple(tuple(a.shape) for a in arrays), tuple(sorted(sizes.items())))
+        equation_, splits, merged = _equation(
+            equation, tuple(tuple(a.shape) for a in arrays), tuple(sorted(sizes.items()))
+        )
         parts = [self.xp.reshape(a, shape) for a, shape in zip(arrays, splits, strict=True)]
         return self.xp.reshape(self.xp.einsum(equation_, *parts), merged)
 
@@ -163,4 +174,3 @@ def _equation(
             out += "".join(letter(f.name) for f in term.factors)
             merged.append(math.prod(known[f.name] for f in term.factors))
     return ",".join(words) + "->" + out, splits, merged
-

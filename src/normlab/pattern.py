@@ -6,49 +6,17 @@ it is plain Python on tuples, cached, and knows no framework: decide and check h
 
 from __future__ import annotations
 
-import keyword
 import math
 import operator
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import SupportsIndex
 
-from .errors import PatternError, ShapeError, near
+from .errors import PatternError, ShapeError, UsageError, near
+from .notation import REST, Factor, Term, read
 
 __all__ = ["REST", "Factor", "Pattern", "Plan", "Term", "parse", "parse_plain"]
-
-REST = "..."
-# These are keywords of `nl.normalize` and `nl.shares`: an axis of that name could not be given a size.
-RESERVED = ("x", "pools", "shape", "centre", "spread", "eps", "eps_rule", "weight", "bias", "affine")
-_TOKEN = re.compile(r"\s+|\.\.\.|[\[\]()]|\w+|.", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """One named part of an axis (or `...`), and whether the elements along it are pooled."""
-
-    name: str
-    pooled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One axis of the array: a single factor, `...`, or two or more factors split by parentheses."""
-
-    factors: tuple[Factor, ...]
-
-    @property
-    def name(self) -> str | None:
-        """The axis's name where it is not split."""
-        return self.factors[0].name if len(self.factors) == 1 else None
-
-    def __str__(self) -> str:
-        if len(self.factors) > 1 and all(f.pooled for f in self.factors):
-            return "[(" + " ".join(f.name for f in self.factors) + ")]"
-        words = [f"[{f.name}]" if f.pooled else f.name for f in self.factors]
-        return words[0] if len(words) == 1 else "(" + " ".join(words).replace("] [", " ") + ")"
 
 
 @dataclass(frozen=True)
@@ -138,8 +106,17 @@ class Pattern:
             words.append("(" + " ".join(f.name for f in owner.factors) + ")" if owner else str(term))
         return " ".join(words)
 
+    def merge(self, roles: tuple[str, ...], used: set[str]) -> Pattern:
+        """The pattern with split axes whole again, under their role's name, where no factor but that is in `used`."""
+        terms = []
+        for term in self.terms:
+            role = next((f for f in term.factors if f.name in roles), term.factors[0])
+            whole = len(term.factors) > 1 and not used & {f.name for f in term.factors if f is not role}
+            terms.append(Term((role,)) if whole else term)
+        return Pattern(tuple(terms))
+
     def widen(self, name: str, count: int) -> Pattern:
-        """The pattern with `count` axes in the place of the one called `name` (trailing sizes: `[c]` -> `[c c2 c3]`)."""
+        """The pattern with `count` axes in the place of `name` (trailing sizes: `[c]` -> `[c c2 c3]`)."""
         terms: list[Term] = []
         for term in self.terms:
             terms.append(term)
@@ -160,7 +137,11 @@ class Pattern:
         owner: dict[str, list[Term]] = {}
         for term in self.terms:
             roles = [f.name for f in term.factors if f.name in order.names]
-            role = roles[0] if roles else next((n for n in order.names if (term.name or "").rstrip("0123456789") == n), None)
+            role = (
+                roles[0]
+                if roles
+                else next((n for n in order.names if (term.name or "").rstrip("0123456789") == n), None)
+            )
             if role is not None:
                 owner.setdefault(role, []).append(term)
             elif term.name not in (REST, "n"):
@@ -181,13 +162,24 @@ class Pattern:
 
         Raises ShapeError where the shape does not fit, PatternError where a size is unknown or no whole number.
         """
-        whole = {}
-        for name, size in (sizes or {}).items():
-            try:
-                whole[name] = operator.index(size)
-            except TypeError:
-                raise PatternError(f"the size of {name!r} must be a whole number, got {size!r}.") from None
-        return _plan(self, tuple(int(s) for s in shape), tuple(sorted(whole.items())))
+        given = {name: _whole(f"the size of {name!r}", size, PatternError) for name, size in (sizes or {}).items()}
+        try:
+            lengths = tuple(_whole("the length of an axis", s, ShapeError) for s in shape)
+        except TypeError:
+            raise ShapeError(f"a shape must be a tuple of whole numbers, got {shape!r}.") from None
+        if any(s < 0 for s in lengths):
+            raise ShapeError(f"the length of an axis must be at least 0, got shape {lengths}.")
+        return _plan(self, lengths, tuple(sorted(given.items())))
+
+
+def _whole(what: str, value: SupportsIndex, error: type[UsageError]) -> int:
+    """`value` as an int. True and False are no sizes, though Python takes them for 1 and 0."""
+    try:
+        if isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b":
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise error(f"{what} must be a whole number, got {value!r}.") from None
 
 
 @lru_cache(maxsize=4096)
@@ -238,7 +230,9 @@ def _parts(pattern: Pattern, term: Term, axis: int, shape: tuple[int, ...], give
     if missing and (product == 0 or size % product):
         raise ShapeError(f"{str(pattern)!r}: {asked} does not divide axis {axis} of size {size}: shape {shape}.")
     if not missing and product != size:
-        raise ShapeError(f"{str(pattern)!r}: {asked} must give axis {axis} of size {size}, got {product}: shape {shape}.")
+        raise ShapeError(
+            f"{str(pattern)!r}: {asked} must give axis {axis} of size {size}, got {product}: shape {shape}."
+        )
     return [given.get(f.name, size // product if product else 0) for f in term.factors]
 
 
@@ -247,98 +241,33 @@ def _check_layout(order: Pattern, layout: str) -> None:
     main = "c" if "o" not in order.names else "o"
     strange = [n for n in order.names if n not in allowed]
     if strange or any(len(t.factors) > 1 for t in order.terms) or main not in order.names:
-        raise PatternError(f"layout {layout!r} must order n, c and ... (c once, n and ... at most once), as 'n ... c' does.")
+        raise PatternError(
+            f"layout {layout!r} must order n, c and ... (c once, n and ... at most once), as 'n ... c' does."
+        )
 
 
-@lru_cache(maxsize=1024)
 def parse(text: str) -> Pattern:
     """Read a line that pools something. Raises PatternError that says where and why."""
-    pattern = _parse(text)
+    pattern = _cached(_checked(text))
     if not pattern.pooled:
         raise PatternError(f"{text!r}: put square brackets round the axes that share one statistic, as in 'n c [...]'.")
     return pattern
 
 
-@lru_cache(maxsize=1024)
 def parse_plain(text: str) -> Pattern:
     """Read a line without brackets: a layout, or the axes of a parameter. Raises PatternError."""
-    pattern = _parse(text, empty=True)
+    pattern = _cached(_checked(text), empty=True)
     if pattern.pooled:
         raise PatternError(f"{text!r}: no square brackets here: the line only names axes in their order.")
     return pattern
 
 
-def _parse(text: str, empty: bool = False) -> Pattern:
+def _checked(text: str) -> str:
     if not isinstance(text, str):
         raise PatternError(f"a line of notation must be text, got {type(text).__name__}.")
-
-    def fail(at: int, why: str) -> PatternError:
-        return PatternError(f"{text!r}: {why}, at character {at + 1}:\n  {text}\n  {' ' * at}^")
-
-    terms: list[Term] = []
-    seen: set[str] = set()
-    group: list[Factor] | None = None  # the factors of an open parenthesis
-    group_at = bracket_at = -1
-    bracket_in_group = False
-    filled = spaced = True  # filled: the open bracket holds something; spaced: the next item may begin here
-    for match in _TOKEN.finditer(text):
-        token, at = match.group(), match.start()
-        if token.isspace():
-            spaced = True
-            continue
-        if token not in ")]([" and token != REST and not token.isidentifier():
-            raise fail(at, f"{token!r} is no name")
-        if token not in ")]" and not spaced:
-            raise fail(at, f"put a space before {token!r}")
-        spaced = token in "(["
-        if token == "[":
-            if bracket_at >= 0:
-                raise fail(at, "square brackets do not nest")
-            bracket_at, bracket_in_group, filled = at, group is not None, False
-        elif token == "]":
-            if bracket_at < 0:
-                raise fail(at, "this ']' closes nothing")
-            if bracket_in_group != (group is not None):
-                raise fail(at, "brackets and parentheses must not cross")
-            if not filled:
-                raise fail(at, "these brackets are empty")
-            bracket_at = -1
-        elif token == "(":
-            if group is not None:
-                raise fail(at, "parentheses do not nest")
-            group, group_at, filled = [], at, True
-        elif token == ")":
-            if group is None:
-                raise fail(at, "this ')' closes nothing")
-            if bracket_at >= 0 and bracket_in_group:
-                raise fail(at, "brackets and parentheses must not cross")
-            if len(group) < 2:
-                raise fail(group_at, "parentheses split an axis into two or more names")
-            terms.append(Term(tuple(group)))
-            group = None
-        else:
-            _check_name(token, at, seen, group is not None, fail)
-            factor = Factor(token, bracket_at >= 0)
-            filled = True
-            if group is None:
-                terms.append(Term((factor,)))
-            else:
-                group.append(factor)
-    if group is not None:
-        raise fail(group_at, "this '(' is never closed")
-    if bracket_at >= 0:
-        raise fail(bracket_at, "this '[' is never closed")
-    if not terms and not empty:
-        raise PatternError("the line of notation is empty; write for example 'n c [...]'.")
-    return Pattern(tuple(terms))
+    return text
 
 
-def _check_name(token: str, at: int, seen: set[str], inside: bool, fail) -> None:  # type: ignore[no-untyped-def]
-    if token == REST:
-        if inside:
-            raise fail(at, "'...' cannot stand inside parentheses")
-    elif token in RESERVED or keyword.iskeyword(token):
-        raise fail(at, f"{token!r} is reserved and cannot name an axis")
-    if token in seen:
-        raise fail(at, f"{token!r} stands twice")
-    seen.add(token)
+@lru_cache(maxsize=1024)
+def _cached(text: str, empty: bool = False) -> Pattern:
+    return Pattern(read(text, empty))

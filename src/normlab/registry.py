@@ -13,7 +13,7 @@ from .errors import UsageError, unknown
 
 __all__ = ["Registry", "list_methods", "method", "methods"]
 
-# The note's ten in its order, then RMS norm; the rest follow by name. This is an order to read in, not a list of methods.
+# The note's ten in its order, then RMS norm; the rest follow by name: an order to read in, not a list of methods.
 READING_ORDER = (
     "batch_norm", "layer_norm", "instance_norm", "group_norm", "whole_norm", "unit_norm", "feature_wise", "film",
     "spectral_norm", "selu", "alpha_dropout", "weight_norm", "local_response_norm", "rms_norm",
@@ -53,7 +53,9 @@ class Registry:
         for other in self._methods.values():
             for field in ("name", "short", "class_name"):
                 if getattr(other, field) == getattr(definition, field):
-                    raise UsageError(f"{where or definition.name}: {field} {getattr(other, field)!r} is taken by {other.name}.")
+                    raise UsageError(
+                        f"{where or definition.name}: {field} {getattr(other, field)!r} is taken by {other.name}."
+                    )
         self._methods[definition.name] = definition
 
     def __iter__(self) -> Iterator[Definition]:

@@ -26,7 +26,8 @@ def shares(pools: str | Pattern, shape: tuple[int, ...], **sizes: SupportsIndex)
     import numpy as np
 
     pattern = pools if isinstance(pools, Pattern) else parse(pools)
-    plan = pattern.plan(tuple(shape), sizes)
+    plan = pattern.plan(shape, sizes)
+
     kept = [size if axis in plan.kept else 1 for axis, size in enumerate(plan.split)]
     numbers = np.arange(plan.sets, dtype=np.int64).reshape(kept)
     return np.ascontiguousarray(np.broadcast_to(numbers, plan.split)).reshape(plan.shape)

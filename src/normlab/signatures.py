@@ -108,7 +108,12 @@ def layer_doc(d: Definition) -> str:
 
 def function_doc(d: Definition) -> str:
     """A function's docstring."""
-    lines = [f"{d.title}: {_what(d)}", "", "Args:", f"    {d.subject}: a floating-point array, {d.layout!r} unless layout= says otherwise."]
+    lines = [
+        f"{d.title}: {_what(d)}",
+        "",
+        "Args:",
+        f"    {d.subject}: a floating-point array, {d.layout!r} unless layout= says otherwise.",
+    ]
     for spec in (*d.inputs, *d.params):
         if spec.where == "layer":
             continue

@@ -23,7 +23,8 @@ definition = Definition(
         KnownAs("torch.nn.BatchNorm2d", _TORCH),
         KnownAs("torch.nn.BatchNorm3d", _TORCH),
         KnownAs(
-            "flax.nnx.BatchNorm", {"epsilon": "eps"}, "channels last; momentum weighs the old value; biased running variance"
+            "flax.nnx.BatchNorm", {"epsilon": "eps"},
+            "channels last; momentum weighs the old value; biased running variance",
         ),
         KnownAs(
             "keras.layers.BatchNormalization", {"epsilon": "eps"},

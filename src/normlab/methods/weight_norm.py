@@ -4,9 +4,9 @@ from normlab.definition import Definition, KnownAs, OneOf, Option, Param, Worked
 
 
 def start(ops, v, params, options, respond):
-    """g by the option `start`: the length of v (w = v), one, or from data so that each unit's response is (0, 1).
+    """g by the option `start`: the length of v (so w = v), one, or from data, so that each unit's response is (0, 1).
 
-    From data (section 3 of the paper): with t the response of v / ||v||, g = 1 / std(t), and a bias of -mean(t) / std(t).
+    From data (section 3 of the paper): t = response of v / ||v||, g = 1 / std(t), and a bias of -mean(t) / std(t).
     """
     g = params["g"]
     axes = tuple(range(1, v.ndim))
@@ -40,7 +40,7 @@ definition = Definition(
     eps=None,
     params=(Param("g", "o", 1.0, "the length of a unit's weights"),),
     options=(
-        Option("start", "norm", OneOf("norm", "one", "data"), "g at the start: the weights' own length, one, or from data"),
+        Option("start", "norm", OneOf("norm", "one", "data"), "g at the start: the length of v, one, or from data"),
     ),
     layout="o i ...",
     subject="v",

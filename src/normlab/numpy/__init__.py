@@ -1,11 +1,11 @@
 """The NumPy face: a layer for every method, forward and backward.
 
-    >>> import numpy as np
-    >>> from normlab.numpy import BatchNorm
-    >>> layer = BatchNorm(2)
-    >>> layer(np.array([[0.0, 2.0], [2.0, 6.0]])).round(3)
-    array([[-1., -1.],
-           [ 1.,  1.]])
+>>> import numpy as np
+>>> from normlab.numpy import BatchNorm
+>>> layer = BatchNorm(2)
+>>> layer(np.array([[0.0, 2.0], [2.0, 6.0]])).round(3)
+array([[-1., -1.],
+       [ 1.,  1.]])
 """
 
 from __future__ import annotations

@@ -9,32 +9,48 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..pattern import Plan
 
-__all__ = ["as_float", "broadcast_back", "from_sets", "to_sets", "total", "widen"]
+__all__ = ["as_float", "as_numbers", "broadcast_back", "from_sets", "to_sets", "total", "widen"]
 
 # Everything is computed in float64: on NumPy a cast costs less than the care that float32 would need.
 WIDE = np.float64
+HALF = "bfloat16"  # of the package ml_dtypes: a void kind to NumPy, yet it casts both ways
 
 
-def as_float(x: Any, who: str) -> np.ndarray:
-    """`x` itself, checked to be a floating-point array with at least one axis."""
+
+def as_float(x: Any, who: str, name: str = "x") -> np.ndarray:
+    """`x` itself, checked to be an array of floating-point numbers with at least one axis."""
     if isinstance(x, np.ma.MaskedArray):
-        raise DtypeError(f"{who}: a masked array loses its mask here.", hint="Pass x.data and mask=~x.mask.")
-    if not isinstance(x, np.ndarray):
-        raise DtypeError(f"{who}: x must be a NumPy array, got {type(x).__name__}.", hint="Convert with numpy.asarray.")
-    # ml_dtypes' bfloat16 is a void kind to NumPy, yet casts both ways.
-    if not (np.issubdtype(x.dtype, np.floating) or x.dtype.name in ("bfloat16",)):
         raise DtypeError(
-            f"{who}: x must have floating-point elements, got {x.dtype}.", hint="Convert with x.astype(numpy.float32)."
+            f"{who}: {name} must be a plain array: a masked one would lose its mask.",
+            hint=f"Pass {name}.data and mask=~{name}.mask.",
         )
+    if not isinstance(x, np.ndarray):
+        raise DtypeError(
+            f"{who}: {name} must be a NumPy array, got {type(x).__name__}.", hint="Convert with numpy.asarray."
+        )
+    # What is longer than float64 differs from machine to machine and would be summed no better here.
+    if not (np.issubdtype(x.dtype, np.floating) and x.dtype.itemsize <= 8) and x.dtype.name != HALF:
+        hint = f"Convert with {name}.astype(numpy.float64)."
+        raise DtypeError(f"{who}: {name} must have floating-point elements up to float64, got {x.dtype}.", hint=hint)
     if x.ndim == 0:
-        raise ShapeError(f"{who}: x must have at least one axis, got a 0-d array.")
-    return x
+        raise ShapeError(f"{who}: {name} must have at least one axis, got a 0-d array.")
+    return np.asarray(x)  # a subclass would put its own meaning on the arithmetic
+
+
+def as_numbers(a: Any, who: str, name: str) -> np.ndarray:
+    """A parameter, state, input or cotangent as an array of real numbers: lists and whole numbers may pass."""
+    try:
+        found = np.asarray(a)
+    except ValueError:
+        raise ShapeError(f"{who}: {name} must be an array, got nested lists of unequal lengths.") from None
+    if found.dtype.kind not in "fiu" and found.dtype.name != HALF:
+        raise DtypeError(f"{who}: {name} must hold real numbers, got elements of {found.dtype}.")
+    return found
 
 
 def widen(a: Any) -> np.ndarray:
-    """`a` in float64 (longer types stay as they are)."""
-    a = np.asarray(a)
-    return a if a.dtype in (WIDE, np.longdouble) else a.astype(WIDE)
+    """`a` in float64."""
+    return np.asarray(a).astype(WIDE, copy=False)
 
 
 def _order(plan: Plan, lead: int) -> tuple[int, ...]:
@@ -53,7 +69,7 @@ def to_sets(a: np.ndarray, plan: Plan, lead: int = 0) -> np.ndarray:
 
 
 def from_sets(s: np.ndarray, plan: Plan, lead: int = 0) -> np.ndarray:
-    """The inverse of `to_sets`, on the split axes; statistics of shape (lead, sets, 1) come back with pooled axes of 1."""
+    """The inverse of `to_sets`, on the split axes; statistics (lead, sets, 1) come back with pooled axes of size 1."""
     front = s.shape[:lead]
     one = s.shape[-1] == 1
     pooled = [1 if one else plan.split[a] for a in plan.pooled]

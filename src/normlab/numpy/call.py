@@ -51,14 +51,15 @@ def call(
     layout: str | None = None, eps: float | None = None, training: bool = True, mask: Any = None, key: Any = None,
     trailing: int = 1,
 ) -> Call:  # fmt: skip
-    """Run `definition` on x. `arrays`: parameters and inputs by name; `state`: what it has of its state; None: left out."""
+    """Run `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None where left out."""
     who, layout = definition.name, layout or definition.layout
     x = as_float(x, who)
     live = {n: np.asarray(a) for n, a in arrays.items() if a is not None}
     held = {n: np.asarray(a) for n, a in state.items() if a is not None}
     shapes = {n: a.shape for n, a in (*live.items(), *held.items())}
-    fitted = fit(definition, x.shape, layout, options, shapes, trailing)
-    given = dict(options)
+    keeps = all(n in held for n in RUNNING)
+    fitted = fit(definition, x.shape, layout, options, shapes, trailing=trailing, running=keeps and not training)
+    given = definition.resolve(options, fitted.channels)
     if definition.eps is not None:
         given["eps"] = check_eps(who, definition.eps if eps is None else eps)
     if fitted.plan is None and mask is not None:
@@ -70,7 +71,6 @@ def call(
         return Call(done.y, done.state if done.state is not None else held or None, live, done)
     ready = {n: widen(a).reshape(fitted.targets[n]) for n, a in (*live.items(), *held.items()) if n in fitted.targets}
     weight, bias = (ready.get(n or "") for n in definition.affine)
-    keeps = all(n in held for n in RUNNING)
     shown = standardize(
         x, fitted.plan, Rule(definition.centre, definition.spread, given.get("eps", 0.0), definition.eps_rule),
         who=who, weight=weight, bias=bias, mask=_mask(who, mask, fitted.plan, layout),
@@ -93,7 +93,9 @@ def normalize(
         raise ShapeError(f"{who}: x must have at least one channel, got shape {x.shape}.")
     if affine is None and (weight is not None or bias is not None):
         if "c" not in pattern.names:
-            raise UsageError(f"{who}: {pools!r} names no axis c.", hint="Name the axes of weight and bias: affine='...'.")
+            raise UsageError(
+                f"{who}: {pools!r} names no axis c.", hint="Name the axes of weight and bias: affine='...'."
+            )
         affine = pattern.whole("c")
     ready = []
     for name, a in (("weight", weight), ("bias", bias)):

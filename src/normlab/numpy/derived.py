@@ -33,9 +33,7 @@ def operations(layout: str, key: Any = None, *, plain: bool = True) -> Operation
     """The operations of one call; `plain` ones do not trace, and cost nothing."""
     generator = np.random.default_rng(key)
     xp = np if plain else traced
-    return Operations(
-        xp, layout, erf=_erf, random=generator.random, stop=getval, eigh=xp.linalg.eigh
-    )
+    return Operations(xp, layout, erf=_erf, random=generator.random, stop=getval, eigh=xp.linalg.eigh)
 
 
 @dataclass
@@ -57,7 +55,7 @@ class Derived:
             y, _ = self.call(values[0], dict(zip(names, values[1:], strict=True)), plain=False)
             return y
 
-        values = tuple([widen(self.x), *(widen(a) for a in self.arrays.values())])
+        values = (widen(self.x), *(widen(a) for a in self.arrays.values()))
         with np.errstate(all="ignore"):
             vjp, y = make_vjp(result, 0)(values)
             front = dy.shape[:lead]
@@ -75,7 +73,7 @@ def run(
     definition: Definition, x: np.ndarray, arrays: Mapping[str, np.ndarray], state: Mapping[str, np.ndarray],
     options: Mapping[str, Any], *, layout: str, training: bool, key: Any = None,
 ) -> Derived:  # fmt: skip
-    """Call the definition's forward on x brought to its own layout; what follows x's axes is given ready to broadcast."""
+    """Call the definition's forward on x in its own layout; what follows x's axes comes ready to broadcast."""
     axes, missing = _to_own(definition.layout, layout, x.ndim)
     back = tuple(int(k) for k in np.argsort(axes))
     # The same draws when `pull` runs the call again.
@@ -95,7 +93,7 @@ def run(
             y = ops.xp.reshape(y, y.shape[1:])
         y = ops.xp.transpose(y, back) if axes != tuple(range(x.ndim)) else y
         if fresh is not None:
-            fresh = {n: np.asarray(getval(a)).reshape(np.shape(state[n])) for n, a in fresh.items()}
+            fresh = {n: np.asarray(getval(a)).reshape(state[n].shape) for n, a in fresh.items() if n in state}
         return y, fresh
 
     with np.errstate(all="ignore"):
@@ -111,13 +109,12 @@ def _shaped(ops: Operations, axes: str, a: Any, x: Any, definition: Definition) 
     """`a` ready to broadcast with x where its axes are x's own; as it is otherwise."""
     if a is None:
         return None
-    names = parse_plain(axes).names
     own = parse_plain(definition.layout).names
-    return ops.align(a, axes, x) if all(n in own for n in names) else a
+    return ops.align(a, axes, x) if all(n in own for n in axes.split()) else a
 
 
 def _to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
-    """The transposition from `layout` to the definition's own, and whether the batch axis is missing and must be added."""
+    """The transposition from `layout` to the definition's own, and whether a batch axis must be added."""
     have, want = parse_plain(layout), parse_plain(own)
     places: dict[str, list[int]] = {}
     axis = 0

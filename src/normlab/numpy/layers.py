@@ -57,6 +57,8 @@ class Layer:
         elif start == "unit normal":
             value = self._generator.standard_normal(shape)
             value = value / np.linalg.norm(value)
+        elif start == "identity":
+            value = np.broadcast_to(np.eye(shape[-1]), shape)
         else:
             value = np.full(shape, start)
         return value.astype(self.dtype)
@@ -141,7 +143,11 @@ def layer_class(definition: Definition) -> type[Layer]:
 
 
 def build(
-    definition: Definition, channels: int | tuple[int, ...] | None, *, options: Mapping[str, Any] | None = None, **settings: Any
+    definition: Definition,
+    channels: int | tuple[int, ...] | None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> Layer:
-    """A layer of any definition, registered or not; `settings` as the layers take them (layout, eps, affine, key ...)."""
+    """A layer of any definition, registered or not; `settings` as layers take them (layout, eps, affine, key ...)."""
     return layer_class(definition)(channels, **settings, **(options or {}))

@@ -75,7 +75,9 @@ class Standardized:
             top = formula.centred(np, x, s)  # what was divided
             base = top
             if rule.spread == "std" and not rule.centre:
-                base = formula.centred(np, x, formula.statistics(np, x, (-1,), centre=True, spread=None, eps=rule.eps, mask=self.mask))
+                base = formula.centred(
+                    np, x, formula.statistics(np, x, (-1,), centre=True, spread=None, eps=rule.eps, mask=self.mask)
+                )
             if self.mask is not None:
                 base = np.where(self.mask, base, 0.0)
             slope = self._slope(base, s)
@@ -122,7 +124,7 @@ def standardize(
     bias: np.ndarray | None = None, mask: np.ndarray | None = None,
     running: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Standardized:  # fmt: skip
-    """Normalize x by its own statistics, or by the `running` mean and variance (which broadcast over the split axes)."""
+    """Normalize x by its own statistics, or by `running` mean and variance (they broadcast over the split axes)."""
     statistics = sets_mask = None
     scale: Any = 1.0
     with np.errstate(invalid="ignore", over="ignore", divide="ignore", under="ignore"):
