@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from .errors import ShapeError, UsageError
 
-__all__ = ["Constraint", "Divides", "Interval", "OneOf", "auto_groups"]
+__all__ = ["Constraint", "Divides", "Interval", "OneOf", "auto_groups", "is_number"]
 
 # Group norm's paper (1803.08494) uses 32 groups; below 8 channels a group the statistics get noisy.
 MOST_GROUPS, LEAST_CHANNELS = 32, 8
@@ -23,6 +23,11 @@ class Constraint(Protocol):
 
     def refused(self) -> tuple[Any, ...]:
         """Some values that must be refused, for tests."""
+
+
+def is_number(value: Any, whole: bool = False) -> bool:
+    """Whether `value` is a real, or a whole, number of Python or NumPy. True and False are none."""
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
 
 
 def _finite(value: Any) -> bool:
@@ -47,7 +52,7 @@ class Interval:
     def accepts(self, value: Any) -> bool:
         if value is None:
             return self.none
-        if isinstance(value, bool) or not isinstance(value, Integral if self.whole else Real):
+        if not is_number(value, self.whole):
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
@@ -98,8 +103,7 @@ class Divides:
     def accepts(self, value: Any) -> bool:
         if isinstance(value, str):
             return value == "auto"
-        return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
-
+        return is_number(value, whole=True) and value >= 1
 
     def refused(self) -> tuple[Any, ...]:
         return (0, -1, 2.0, True, None, "some")

@@ -174,7 +174,8 @@ class Definition:
         need(all(i in INVARIANCES for i in self.invariances), f"invariances must be of {', '.join(INVARIANCES)}")
         need(self.forward is not None or self.pools is not None or self.role == "input", "give pools or a forward")
         need(self.forward is not None or not isinstance(self.pools, Mapping), "several named lines need a forward")
-        names = [p.name for p in (*self.params, *(self.state or ()), *self.inputs, *self.all_options)]
+        named: tuple[Any, ...] = (*self.params, *(self.state or ()), *self.inputs, *self.all_options)
+        names = [p.name for p in named]
         need(len(names) == len(set(names)), "params, state, inputs and options must have different names")
         starts = [p.start for p in (*self.params, *(self.state or ())) if isinstance(p.start, str)]
         need(set(starts) <= set(STARTS), f"a start must be a number, a function, or one of {', '.join(STARTS)}")
@@ -183,6 +184,9 @@ class Definition:
             parse(line)
         if isinstance(self.pools, Choice):
             need(any(o.name == self.pools.option for o in self.options), f"no option {self.pools.option!r}")
+
+    def __deepcopy__(self, memo: Any) -> Definition:
+        return self  # nothing in it ever changes, and a copy would be another method
 
     def _texts(self) -> tuple[str, ...]:
         if self.pools is None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from .definition import Definition, Param
+from .constraints import Interval
+from .definition import Definition, Input, Param, State
 from .errors import PatternError, ShapeError, UsageError
 from .pattern import REST, Pattern, Plan, parse_plain
 
@@ -31,20 +32,22 @@ class Fit:
 
 def fit(
     definition: Definition, shape: Shape, layout: str, options: Mapping[str, Any], shapes: Mapping[str, Shape], *,
-    trailing: int = 1, running: bool = False,
+    trailing: int = 1, running: bool = False, channels: Shape | None = None,
 ) -> Fit:  # fmt: skip
     """Check x's `shape` and the `shapes` of parameters, state and inputs. Raises ShapeError, PatternError, UsageError.
 
     `trailing` is the number of last axes that stand for the channels (a layer made with a tuple of sizes); `running`
-    says that running statistics take the place of the batch's, so a split of the batch does not matter.
+    says that running statistics take the place of the batch's, so a split of the batch does not matter; `channels`
+    are the sizes that a layer was made for.
     """
-    return _fit(definition, shape, layout, tuple(options.items()), tuple(shapes.items()), trailing, running)
+    parse_plain(layout)  # says so where it is no text
+    return _fit(definition, shape, layout, tuple(options.items()), tuple(shapes.items()), trailing, running, channels)
 
 
 @lru_cache(maxsize=4096)
 def _fit(
     definition: Definition, shape: Shape, layout: str, options_: tuple[tuple[str, Any], ...],
-    shapes_: tuple[tuple[str, Shape], ...], trailing: int, running: bool,
+    shapes_: tuple[tuple[str, Shape], ...], trailing: int, running: bool, made_for: Shape | None,
 ) -> Fit:  # fmt: skip
     who, options, shapes = definition.name, dict(options_), dict(shapes_)
     main = "o" if "o" in parse_plain(definition.layout).names else "c"
@@ -61,15 +64,29 @@ def _fit(
     if channels == 0:
         raise ShapeError(f"{who}: x must have at least one channel, got shape {shape}.")
     own = tuple(axes.split[k] for k in last)
+    if last and made_for is not None and own != made_for:
+        wanted = made_for[0] if len(made_for) == 1 else made_for
+        raise ShapeError(
+            f"{who}: the layer was made for {wanted} channels ({main}), "
+            f"got {definition.subject} of shape {shape} with layout {layout!r}."
+        )
     sizes = {n: s for n, s in zip(axes.names, axes.split, strict=True) if n != REST}
     factors = definition.factor_sizes(options, channels)
     sizes |= factors
     for spec in (*definition.params, *definition.states):
         if spec.name in shapes:
             _check(who, spec, shapes[spec.name], sizes, main, own)
+    for given in definition.inputs:
+        if given.name in shapes:
+            _check_input(who, given, shapes[given.name], sizes, shape if given.axes == definition.layout else ())
     lines = definition.lines(options)
     if definition.forward is not None or "" not in lines:
         return Fit(None, {}, channels)
+    if "n" in lines[""].kept and "n" not in order.names and layout == definition.layout:
+        raise UsageError(
+            f"{who}: {str(lines[''])!r} keeps samples apart, and the layout {layout!r} does not name them.",
+            hint="Give one that does: layout='n c ...' or layout='n ... c'.",
+        )
     pattern = lines[""].widen(main, trailing).arrange(layout)
     if running:
         used = {n for s in definition.states for n in parse_plain(s.axes).names}
@@ -95,10 +112,20 @@ def _check(who: str, spec: Param, shape: Shape, sizes: Mapping[str, int], main: 
     wanted = own if spec.axes == main else shape_of(spec.axes, sizes)
     if wanted is not None and shape != wanted:
         named = f"({', '.join(spec.axes.split())}{',' if len(wanted) == 1 else ''})"
-        raise ShapeError(
-            f"{who}: {spec.name} must have shape {named} = {wanted}, got {shape}.",
-            hint=f"Pass {spec.name}=None to leave it out.",
-        )
+        hint = None if isinstance(spec, State) else f"Pass {spec.name}=None to leave it out."
+        raise ShapeError(f"{who}: {spec.name} must have shape {named} = {wanted}, got {shape}.", hint=hint)
+
+
+def _check_input(who: str, spec: Input, shape: Shape, sizes: Mapping[str, int], whole: Shape) -> None:
+    """An input has the axes it names, where their sizes are known; its `...` may be left out; `whole` is x's shape."""
+    names = [n for n in spec.axes.split() if n != REST]
+    wanted = [sizes.get(n) for n in names]
+    fits = len(shape) == len(wanted) and all(w in (None, s) for w, s in zip(wanted, shape, strict=True))
+    if fits or (REST in spec.axes.split() and (shape == whole if whole else len(shape) > len(wanted))):
+        return
+    shown = ", ".join(n if w is None else f"{n}={w}" for n, w in zip(names, wanted, strict=True))
+    rest = f", or x's whole shape {whole}" if whole else ""
+    raise ShapeError(f"{who}: {spec.name} must have the axes ({shown}){rest}, got shape {shape}.")
 
 
 def shape_of(axes: str, sizes: Mapping[str, int]) -> Shape | None:
@@ -141,7 +168,6 @@ def mask_shapes(who: str, plan: Plan, layout: str, trailing: int = 1) -> tuple[S
 
 def check_eps(who: str, eps: Any) -> float:
     """`eps` as a float. Raises UsageError unless it is a finite number of at least 0."""
-    number = isinstance(eps, (int, float)) or hasattr(eps, "dtype")
-    if isinstance(eps, bool) or not number or not 0 <= eps < math.inf:
+    if not Interval(0).accepts(eps):
         raise UsageError(f"{who}: eps must be a finite number of at least 0, got {eps!r}.")
     return float(eps)

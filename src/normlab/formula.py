@@ -5,7 +5,7 @@ speaks NumPy's language, work in the dtype they are given (the faces widen first
 with size 1. Population statistics, never E[x^2] - E[x]^2:
 
     d    = x - mean(x);  d = d - mean(d)          # the second centring takes out the rounding of the first mean
-    root = sqrt(mean(d^2))                        # or another spread
+    root = sqrt(mean(d^2))                        # or another spread; its sum is corrected once in the same way
     y    = d / sqrt(root^2 + eps)                 # or root + eps, or max(root, eps)
 """
 
@@ -24,6 +24,7 @@ class Statistics(NamedTuple):
     mean: Array  # of unit * x; 0 where nothing is centred
     residue: Array  # the mean of unit * x - mean: what the rounding of the mean left
     root: Array  # the spread of unit * x
+    square: Array  # root^2, not rounded twice
     unit: Array
     count: Array  # elements of a set that count (fewer than its size under a mask)
 
@@ -36,16 +37,23 @@ def range_unit(xp: Any, x: Array, axes: tuple[int, ...], eps: float) -> Array:
     info = xp.finfo(x.dtype)
     half, digits = info.maxexp // 2, info.nmant
     largest = xp.maximum(xp.max(xp.abs(x), axis=axes, keepdims=True), eps**0.5)
-    # 2**24 below the root of the range leaves room for the sum of that many squares.
-    huge, tiny = 2.0 ** (half - 24), 2.0 ** -(half - 4)
+    # 2**24 below the root of the range leaves room for the sum of that many squares; at the lower end the square of
+    # the smallest difference between two elements must not be lost either.
+    huge, tiny = 2.0 ** (half - 24), 2.0 ** -(half - digits)
     down, up = 2.0 ** -(half + 24), 2.0 ** (half + digits + 1)
     return xp.where(largest > huge, down, xp.where((largest < tiny) & (largest > 0), up, xp.ones_like(largest)))
 
 
-def _mean(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None, count: Array) -> Array:
+def _sum(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
     if mask is not None:
         x = xp.where(mask, x, xp.zeros_like(x))
-    return xp.sum(x, axis=axes, keepdims=True) / count
+    return xp.sum(x, axis=axes, keepdims=True)
+
+
+def _sum_twice(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None, count: Array) -> Array:
+    """The sum of numbers of one sign, plus what its own rounding left: float64's last bits are wanted right as well."""
+    first = _sum(xp, x, axes, mask)
+    return first + _sum(xp, x - first / count, axes, mask)
 
 
 def statistics(
@@ -63,40 +71,39 @@ def statistics(
     nothing = xp.zeros_like(unit)
     mean = residue = nothing
     if centre or spread == "std":
-        mean = _mean(xp, x, axes, mask, count)
-        residue = _mean(xp, x - mean, axes, mask, count)
+        mean = _sum(xp, x, axes, mask) / count
+        residue = _sum(xp, x - mean, axes, mask) / count
     d = (x - mean) - residue
     if mask is not None:
         d = xp.where(mask, d, xp.zeros_like(d))
-    root = _root(xp, d, axes, spread, count)
+    if spread in ("std", "rms", "l2"):
+        square = _sum_twice(xp, d * d, axes, mask, count) / (count if spread != "l2" else 1.0)
+        root = xp.sqrt(square)
+    else:
+        root = _root(xp, xp.abs(d), axes, spread, mask, count)
+        square = root * root
     if not centre:
         mean = residue = nothing
-    return Statistics(mean, residue, root, unit, count)
+    return Statistics(mean, residue, root, square, unit, count)
 
 
-def _root(xp: Any, d: Array, axes: tuple[int, ...], spread: str | None, count: Array) -> Array:
-    if spread in ("std", "rms"):
-        return xp.sqrt(xp.sum(d * d, axis=axes, keepdims=True) / count)
-    if spread == "l2":
-        return xp.sqrt(xp.sum(d * d, axis=axes, keepdims=True))
-    if spread == "mean_abs":
-        return xp.sum(xp.abs(d), axis=axes, keepdims=True) / count
-    if spread == "l1":
-        return xp.sum(xp.abs(d), axis=axes, keepdims=True)
+def _root(xp: Any, size: Array, axes: tuple[int, ...], spread: str | None, mask: Array | None, count: Array) -> Array:
+    if spread in ("mean_abs", "l1"):
+        return _sum_twice(xp, size, axes, mask, count) / (count if spread == "mean_abs" else 1.0)
     if spread == "max":
-        return xp.max(xp.abs(d), axis=axes, keepdims=True)
-    return xp.ones_like(xp.sum(d, axis=axes, keepdims=True))
+        return xp.max(size, axis=axes, keepdims=True)
+    return xp.ones_like(xp.sum(size, axis=axes, keepdims=True))
 
 
-def denominator(xp: Any, root: Array, unit: Array, eps: float, eps_rule: str) -> Array:
-    """What divides, in units of `unit`: `inside` sqrt(root^2 + eps), `outside` root + eps, `floor` max(root, eps)."""
+def denominator(xp: Any, s: Statistics, eps: float, eps_rule: str) -> Array:
+    """What divides, in units of `s.unit`: `inside` sqrt(root^2 + eps), `outside` root + eps, `floor` max(root, eps)."""
     if eps == 0:
-        return root
+        return s.root
     if eps_rule == "inside":
-        return xp.sqrt(root * root + eps * (unit * unit))
+        return xp.sqrt(s.square + eps * (s.unit * s.unit))
     if eps_rule == "outside":
-        return root + eps * unit
-    return xp.maximum(root, eps * unit)
+        return s.root + eps * s.unit
+    return xp.maximum(s.root, eps * s.unit)
 
 
 def centred(xp: Any, x: Array, s: Statistics) -> Array:
@@ -111,10 +118,9 @@ def normalize(
     if spread is None:
         one = xp.ones_like(s.root)
         return centred(xp, x, s) / s.unit, one
-    below = denominator(xp, s.root, s.unit, eps, eps_rule)
-    empty = below == 0
-    scale = xp.where(empty, xp.zeros_like(below), 1.0 / xp.where(empty, xp.ones_like(below), below))
-    return centred(xp, x, s) * scale, scale
+    below = denominator(xp, s, eps, eps_rule)
+    below = xp.where(below == 0, xp.full_like(below, xp.inf), below)
+    return centred(xp, x, s) / below, 1.0 / below
 
 
 def _product(sizes: Any) -> int:

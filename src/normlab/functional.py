@@ -6,6 +6,7 @@ A call changes nothing it was given. With `training=True` (the default) and runn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from . import registry, signatures
@@ -92,12 +93,11 @@ def function(definition: Definition) -> Any:
         held = {n: given[n] for n in states}
         if definition.has_running and len({v is None for v in held.values()}) > 1:
             raise UsageError(f"{definition.name}: give both running_mean and running_var, or neither.")
-        weight = given.get("weight")
         made = face_of(x, definition.name).call(
             definition, x, {n: given[n] for n in params}, held, options,
             layout=given.get("layout"), eps=given.get("eps"), training=training,
             mask=given.get("mask"), key=given.get("key"),
-            trailing=max(1, getattr(weight, "ndim", 1)) if definition.layout.endswith(" c") else 1,
+            trailing=_trailing(definition, given),
         )  # fmt: skip
         if made.state is None or (definition.has_running and not training):
             return made.y
@@ -106,6 +106,13 @@ def function(definition: Definition) -> Any:
     return signatures.documented(
         run, definition.name, signature, signatures.function_doc(definition), "normlab.functional"
     )
+
+
+def _trailing(definition: Definition, given: Mapping[str, Any]) -> int:
+    """How many last axes are the channels: as many as the weight or, without one, the bias has."""
+    if not definition.layout.endswith(" c"):
+        return 1
+    return max([1, *(getattr(given.get(p.name), "ndim", 1) for p in definition.params)])
 
 
 def __getattr__(name: str) -> Any:

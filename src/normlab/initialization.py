@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from .constraints import is_number
 from .errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ def lecun_normal(shape: tuple[int, ...], *, key: Any, dtype: Any = "float64") ->
     """
     import numpy as np
 
-    shape = tuple(shape)
-    if len(shape) < 2 or not all(isinstance(s, (int, np.integer)) and s >= 1 for s in shape):
+    sizes = shape if isinstance(shape, (tuple, list)) else ()
+    if len(sizes) < 2 or not all(is_number(s, whole=True) and s >= 1 for s in sizes):
         raise UsageError(f"lecun_normal: shape must be (outputs, inputs, ...) of whole numbers, got {shape!r}.")
-    fan_in = math.prod(shape[1:])
-    return (np.random.default_rng(key).standard_normal(shape) / math.sqrt(fan_in)).astype(dtype)
+    try:
+        random = np.random.default_rng(key)
+    except (TypeError, ValueError):
+        raise UsageError(f"lecun_normal: key must be a whole number or a generator, got {key!r}.") from None
+    return (random.standard_normal(shape) / math.sqrt(math.prod(shape[1:]))).astype(dtype)

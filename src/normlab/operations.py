@@ -107,6 +107,7 @@ class Operations:
         """For each position along the axis `name`, the sum from `before` positions before it to `after` behind it."""
         axis = parse_plain(self.layout).names.index(name)
         size = x.shape[axis]
+        before, after = min(before, size - 1), min(after, size - 1)  # beyond the edge there is nothing
         pad = [(0, 0)] * len(x.shape)
         pad[axis] = (before, after)
         padded = self.xp.pad(x, pad, "constant")

@@ -52,10 +52,9 @@ class Registry:
         """Register `definition`. Raises UsageError where its name, short name or class name is taken."""
         for other in self._methods.values():
             for field in ("name", "short", "class_name"):
-                if getattr(other, field) == getattr(definition, field):
-                    raise UsageError(
-                        f"{where or definition.name}: {field} {getattr(other, field)!r} is taken by {other.name}."
-                    )
+                called = getattr(definition, field)
+                if called.lower() in _called(other):
+                    raise UsageError(f"{where or definition.name}: {field} {called!r} is taken by {other.name}.")
         self._methods[definition.name] = definition
 
     def __iter__(self) -> Iterator[Definition]:
@@ -63,11 +62,15 @@ class Registry:
 
     def find(self, name: str) -> Definition:
         """The method of that long or short name. Raises UnknownNameError with the nearest names."""
-        wanted = name.strip().lower().replace("-", "_")
+        wanted = str(name).strip().lower().replace("-", "_")
         for definition in self:
-            if wanted in (definition.name, definition.short, definition.class_name.lower()):
+            if wanted in _called(definition):
                 return definition
-        raise unknown("method", name, [n for d in self for n in dict.fromkeys((d.name, d.short))])
+        raise unknown("method", str(name), [n for d in self for n in dict.fromkeys((d.name, d.short))])
+
+
+def _called(definition: Definition) -> tuple[str, str, str]:
+    return definition.name, definition.short, definition.class_name.lower()
 
 
 _FOLDER = Path(__file__).resolve().parent / "methods"

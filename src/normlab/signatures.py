@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
 from typing import Any
 
-from .definition import Definition, Option
+from .constraints import is_number
+from .definition import Choice, Definition, Input, Option, Param
 from .errors import UsageError, unknown
 from .pattern import parse_plain
 
 __all__ = ["bind_inputs", "function_doc", "function_signature", "layer_doc", "layer_signature", "sizes"]
 
 _REQUIRED = Parameter.empty
+MOST_CHANNELS = 2**31 - 1  # beyond it a slip is likelier than a layer, and no parameter would fit into memory
 
 
 def _keyword(name: str, default: Any = _REQUIRED) -> Parameter:
@@ -78,7 +80,10 @@ def bind_inputs(d: Definition, given: Sequence[Any], named: Mapping[str, Any]) -
 
 
 def _shapes_layer(d: Definition, option: Option) -> bool:
-    """Whether an option only gives the size of a parameter that functions are not given."""
+    """Whether an option only sizes a parameter that functions are not given, or only says how a layer starts."""
+    chosen = isinstance(d.pools, Choice) and d.pools.option == option.name
+    if d.start is not None and d.forward is None and option in d.options and option.factor is None and not chosen:
+        return True
     layers = [p.axes.split() for p in d.params if p.where == "layer"]
     return option.factor is not None and any(option.factor in axes for axes in layers)
 
@@ -88,14 +93,17 @@ def sizes(d: Definition, options: Mapping[str, Any], channels: int | tuple[int, 
     if channels is None:
         return d.factor_sizes(options, None)
     parts = channels if isinstance(channels, tuple) else (channels,)
-    if not parts or not all(isinstance(p, int) and not isinstance(p, bool) and p >= 1 for p in parts):
-        raise UsageError(f"{d.class_name}: channels must be a whole number of at least 1, got {channels!r}.")
+    whole = all(is_number(p, whole=True) and 1 <= p <= MOST_CHANNELS for p in parts)
+    if not parts or not whole:
+        raise UsageError(
+            f"{d.class_name}: channels must be a whole number from 1 to {MOST_CHANNELS}, got {channels!r}."
+        )
     names = parse_plain(d.layout).names
     if isinstance(channels, tuple) and "o" not in names and not d.layout.endswith(" c"):
         raise UsageError(f"{d.class_name}: channels must be one whole number, got {channels!r}.")
     main = names[0] if "o" in names else "c"
-    whole = parts[0] if main == "o" else math.prod(parts)
-    return {main: whole, **d.factor_sizes(options, whole)}
+    count = int(parts[0]) if main == "o" else math.prod(map(int, parts))
+    return {main: count, **d.factor_sizes(options, count)}
 
 
 def layer_doc(d: Definition) -> str:
@@ -103,7 +111,7 @@ def layer_doc(d: Definition) -> str:
     head = f"{d.title}: {_what(d)}"
     args = [f"channels: how many channels (features) x has{'' if d.params or d.states else '; not needed'}."]
     args += [f"layout: the order of x's axes, by default {d.layout!r}."]
-    return "\n".join([head, "", "Args:", *(f"    {a}" for a in args), *_options(d), "", f"Source: {d.source}"])
+    return "\n".join([head, "", "Args:", *(f"    {a}" for a in args), *_options(d, layer_signature(d).parameters), "", f"Source: {d.source}"])
 
 
 def function_doc(d: Definition) -> str:
@@ -114,11 +122,12 @@ def function_doc(d: Definition) -> str:
         "Args:",
         f"    {d.subject}: a floating-point array, {d.layout!r} unless layout= says otherwise.",
     ]
-    for spec in (*d.inputs, *d.params):
+    described: tuple[Input | Param, ...] = (*d.inputs, *d.params)
+    for spec in described:
         if spec.where == "layer":
             continue
         lines.append(f"    {spec.name}: axes {spec.axes or 'none (a scalar)'}; {spec.doc or 'left out where None'}.")
-    lines += _options(d)
+    lines += _options(d, function_signature(d).parameters)
     returns = "an array of the shape, dtype and memory layout of the input"
     if d.has_running:
         returns += "; with training=True and running statistics given (y, running_mean, running_var)"
@@ -128,12 +137,13 @@ def function_doc(d: Definition) -> str:
 
 
 def _what(d: Definition) -> str:
-    lines = d.pools if isinstance(d.pools, str) else ", ".join(getattr(d.pools, "lines", d.pools or {}).values())
+    lines = ", ".join(d._texts())
     return f"what shares a statistic is `{lines}`." if lines else f"a method of the family {d.family}."
 
 
-def _options(d: Definition) -> list[str]:
-    return [f"    {o.name}: {o.doc}; {o.constraint}, by default {o.default!r}." for o in d.all_options]
+def _options(d: Definition, taken: Mapping[str, Parameter]) -> list[str]:
+    options = [o for o in d.all_options if o.name in taken]
+    return [f"    {o.name}: {o.doc}; {o.constraint}, by default {o.default!r}." for o in options]
 
 
 def documented(function: Any, name: str, signature: Signature, doc: str, module: str) -> Any:

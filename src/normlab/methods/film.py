@@ -37,7 +37,7 @@ definition = Definition(
         Param("projection", "k c d", "normal", "the linear map from a condition to gamma - 1 and beta", "layer"),
         Param("offset", "k c", 0.0, "its constant", "layer"),
     ),
-    options=(Option("condition", 1, Interval(1, whole=True), "features of the condition z", factor="d"),),
+    options=(Option("condition", 1, Interval(1, 1_000_000, whole=True), "features of the condition z", factor="d"),),
     sizes={"k": 2},
     affine=(None, None),
     forward=forward,

@@ -3,7 +3,10 @@
 from normlab.definition import AFFINE, Definition, KnownAs, State, Worked
 
 _TORCH = {"eps": "eps", "momentum": "momentum", "affine": "affine", "track_running_stats": "running"}
-_DIFFERS = "affine off by default; a set of one gives 0 in evaluation"
+_DIFFERS = (
+    "affine and running statistics off by default; a set of one gives 0 in evaluation; num_batches_tracked never "
+    "moves, so momentum=None keeps the start"
+)
 
 definition = Definition(
     name="instance_norm",

@@ -8,7 +8,10 @@ SCALE = 1.0507009873554804934193349852946
 
 def forward(ops, x, params, state, options, *, training):
     """scale * (x above 0, alpha * (exp(x) - 1) below)."""
-    return SCALE * ops.where(x > 0, x, ALPHA * (ops.exp(ops.minimum(x, 0.0)) - 1.0))
+    # exp(x) - 1 as 2 t / (1 - t) with t = tanh(x / 2): near 0 nothing cancels. Above 0 it is not looked at, but must
+    # not overflow; `where` rather than `minimum`, whose gradient at 0 would be neither one side's nor the other's.
+    t = ops.tanh(ops.where(x > 0, 0.0 * x, 0.5 * x))
+    return SCALE * ops.where(x > 0, x, ALPHA * (2.0 * t / (1.0 - t)))
 
 
 definition = Definition(
@@ -31,7 +34,7 @@ definition = Definition(
     known_as=(KnownAs("torch.nn.SELU"), KnownAs("flax.nnx.selu"), KnownAs("mlx.nn.SELU")),
     worked=Worked(
         x=[[1.0, 0.0, -0.6931471805599453]],
-        y=[[1.0507009873554805, 0.0, -0.8790496703866926]],
+        y=[[1.0507009873554805, 0.0, -0.8790496704236883]],
         derivation=(
             "1 -> 1.0507 * 1 = 1.0507",
             "0 -> 0",

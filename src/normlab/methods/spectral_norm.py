@@ -33,7 +33,7 @@ definition = Definition(
     covers=("Spectral norm",),
     eps=None,
     state=(State("u", "o", "unit normal", "the estimate of the first left singular vector"),),
-    options=(Option("steps", 1, Interval(0, whole=True), "power iterations a training call"),),
+    options=(Option("steps", 1, Interval(0, 10_000, whole=True), "power iterations a training call"),),
     layout="o i ...",
     subject="w",
     affine=(None, None),

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, ShapeError, UsageError
 from ..pattern import Plan
 
-__all__ = ["as_float", "as_numbers", "broadcast_back", "from_sets", "to_sets", "total", "widen"]
+__all__ = [
+    "as_float", "as_numbers", "broadcast_back", "from_sets", "generator", "narrow", "to_sets", "total", "widen",
+]  # fmt: skip
+
 
 # Everything is computed in float64: on NumPy a cast costs less than the care that float32 would need.
 WIDE = np.float64
 HALF = "bfloat16"  # of the package ml_dtypes: a void kind to NumPy, yet it casts both ways
-
 
 
 def as_float(x: Any, who: str, name: str = "x") -> np.ndarray:
@@ -51,6 +53,23 @@ def as_numbers(a: Any, who: str, name: str) -> np.ndarray:
 def widen(a: Any) -> np.ndarray:
     """`a` in float64."""
     return np.asarray(a).astype(WIDE, copy=False)
+
+
+def narrow(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`a` in the `dtype` of what it belongs to; whole numbers keep no gradient, so for them it stays wide."""
+    a = np.asarray(a)  # arithmetic on 0-d arrays gives scalars
+    if dtype.kind in "iu":
+        return a
+    with np.errstate(over="ignore"):
+        return a.astype(dtype, copy=False)
+
+
+def generator(key: Any) -> np.random.Generator:
+    """The random numbers that belong to a key: a whole number or a generator; None: other ones every time."""
+    try:
+        return np.random.default_rng(key)
+    except (TypeError, ValueError):
+        raise UsageError(f"key must be a whole number of at least 0 or a generator, got {key!r}.") from None
 
 
 def _order(plan: Plan, lead: int) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from ..errors import ShapeError, UsageError
 from ..fitting import check_eps, fit, mask_shapes
 from ..pattern import Plan, parse, parse_plain
 from . import derived
-from .arrays import as_float, total, widen
+from .arrays import as_float, as_numbers, narrow, total, widen
 from .standardize import Rule, Standardized, standardize
 
 __all__ = ["Call", "call", "normalize"]
@@ -38,32 +37,38 @@ class Call:
             raise ShapeError(f"backward: dy must have the output's shape {self.y.shape}, got {dy.shape}.")
         front = dy.shape[:lead]
         if self.done is None:
-            return dy.astype(self.y.dtype), {n: np.zeros(front + a.shape, a.dtype) for n, a in self.arrays.items()}
-        if isinstance(self.done, derived.Derived):
-            return self.done.pull(dy, lead)
-        dx, *gradients = self.done.pull(dy, lead)
-        named = {n: g for n, g in zip(self.affine, gradients, strict=True) if n is not None and g is not None}
-        return dx, {n: g.reshape(front + self.arrays[n].shape) for n, g in named.items()}
+            dx = dy.astype(self.y.dtype)
+            named = {n: np.zeros(front + a.shape) for n, a in self.arrays.items()}
+        elif isinstance(self.done, derived.Derived):
+            dx, named = self.done.pull(dy, lead)
+        else:
+            dx, *gradients = self.done.pull(dy, lead)
+            named = {n: g for n, g in zip(self.affine, gradients, strict=True) if n is not None and g is not None}
+        return dx, {n: narrow(g.reshape(front + self.arrays[n].shape), self.arrays[n].dtype) for n, g in named.items()}
 
 
 def call(
     definition: Definition, x: Any, arrays: Mapping[str, Any], state: Mapping[str, Any], options: Mapping[str, Any], *,
     layout: str | None = None, eps: float | None = None, training: bool = True, mask: Any = None, key: Any = None,
-    trailing: int = 1,
+    trailing: int = 1, channels: tuple[int, ...] | None = None,
 ) -> Call:  # fmt: skip
     """Run `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None where left out."""
     who, layout = definition.name, layout or definition.layout
-    x = as_float(x, who)
-    live = {n: np.asarray(a) for n, a in arrays.items() if a is not None}
-    held = {n: np.asarray(a) for n, a in state.items() if a is not None}
+    x = as_float(x, who, definition.subject)
+    # Copies, so that whoever changes a parameter or state in place does not change the way back.
+    live = {n: as_numbers(a, who, n).copy() for n, a in arrays.items() if a is not None}
+    held = {n: as_numbers(a, who, n).copy() for n, a in state.items() if a is not None}
     shapes = {n: a.shape for n, a in (*live.items(), *held.items())}
     keeps = all(n in held for n in RUNNING)
-    fitted = fit(definition, x.shape, layout, options, shapes, trailing=trailing, running=keeps and not training)
+    fitted = fit(
+        definition, x.shape, layout, options, shapes, trailing=trailing, running=keeps and not training,
+        channels=channels,
+    )  # fmt: skip
     given = definition.resolve(options, fitted.channels)
     if definition.eps is not None:
         given["eps"] = check_eps(who, definition.eps if eps is None else eps)
-    if fitted.plan is None and mask is not None:
-        raise UsageError(f"{who}: mask= is for methods that pool by one line of the notation.")
+    if mask is not None and (fitted.plan is None or definition.role == "weight"):
+        raise UsageError(f"{who}: mask= is for methods that pool activations by one line of the notation.")
     if x.size == 0:
         return Call(np.empty_like(x), held or None, live, None)
     if fitted.plan is None:
@@ -100,8 +105,9 @@ def normalize(
     ready = []
     for name, a in (("weight", weight), ("bias", bias)):
         own, target = plan.align(affine or "")
-        if a is not None and np.shape(a) != own:
-            raise ShapeError(f"{who}: {name} must have the shape {own} of affine={affine!r}, got {np.shape(a)}.")
+        a = None if a is None else as_numbers(a, who, name)
+        if a is not None and a.shape != own:
+            raise ShapeError(f"{who}: {name} must have the shape {own} of affine={affine!r}, got {a.shape}.")
         ready.append(None if a is None else widen(a).reshape(target))
     if x.size == 0:
         return np.empty_like(x)
@@ -129,16 +135,19 @@ def _moved(
     assert s is not None
     with np.errstate(over="ignore", invalid="ignore"):
         mean = (s.mean + s.residue) / s.unit + np.zeros_like(s.root)
-        var = (s.root / s.unit) ** 2
+        var = s.square / s.unit / s.unit
         if not options["running_var_biased"]:
             var = var * (s.count / np.maximum(s.count - 1.0, 1.0))
         kept = [plan.names[a] for a in plan.kept]
+        shape = [plan.split[a] for a in plan.kept]
+        # A set that the mask leaves empty says nothing.
+        says = np.ones(shape, bool) if shown.mask is None else shown.mask.any(axis=-1).reshape(shape)
         fresh = {}
         for spec, batch in zip(definition.states, (mean, var), strict=True):
-            value = batch.reshape([plan.split[a] for a in plan.kept])
-            missing = tuple(k for k, name in enumerate(kept) if name not in parse_plain(spec.axes).names)
-            value = total(value, missing) / math.prod(value.shape[k] for k in missing)
             old = widen(held[spec.name])
-            moved = old + options["momentum"] * (value.reshape(old.shape) - old)
-            fresh[spec.name] = moved.astype(held[spec.name].dtype)
+            missing = tuple(k for k, name in enumerate(kept) if name not in parse_plain(spec.axes).names)
+            count = total(says.astype(old.dtype), missing).reshape(old.shape)
+            value = total(np.where(says, batch.reshape(shape), 0.0), missing).reshape(old.shape)
+            step = options["momentum"] * (value / np.maximum(count, 1.0) - old)
+            fresh[spec.name] = narrow(old + np.where(count > 0, step, 0.0), held[spec.name].dtype)
     return fresh

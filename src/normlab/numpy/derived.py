@@ -16,9 +16,9 @@ from autograd.tracer import getval
 from ..definition import Definition
 from ..operations import Operations
 from ..pattern import parse_plain
-from .arrays import widen
+from .arrays import generator, narrow, widen
 
-__all__ = ["Derived", "operations", "run"]
+__all__ = ["Derived", "operations", "run", "to_own"]
 
 
 @primitive
@@ -31,9 +31,8 @@ defvjp(_erf, lambda ans, x: lambda g: g * (2 / math.sqrt(math.pi)) * traced.exp(
 
 def operations(layout: str, key: Any = None, *, plain: bool = True) -> Operations:
     """The operations of one call; `plain` ones do not trace, and cost nothing."""
-    generator = np.random.default_rng(key)
     xp = np if plain else traced
-    return Operations(xp, layout, erf=_erf, random=generator.random, stop=getval, eigh=xp.linalg.eigh)
+    return Operations(xp, layout, erf=_erf, random=generator(key).random, stop=getval, eigh=xp.linalg.eigh)
 
 
 @dataclass
@@ -55,7 +54,7 @@ class Derived:
             y, _ = self.call(values[0], dict(zip(names, values[1:], strict=True)), plain=False)
             return y
 
-        values = (widen(self.x), *(widen(a) for a in self.arrays.values()))
+        values = tuple(widen(a) for a in (self.x, *self.arrays.values()))
         with np.errstate(all="ignore"):
             vjp, y = make_vjp(result, 0)(values)
             front = dy.shape[:lead]
@@ -63,10 +62,12 @@ class Derived:
             pulled = [vjp(c) for c in cotangents]
         stacked = []
         for k, value in enumerate(values):
-            like = self.x if k == 0 else value
             all_ = np.stack([p[k] for p in pulled]) if pulled else np.zeros((0, *value.shape))
-            stacked.append(all_.reshape(front + np.shape(value)).astype(like.dtype, copy=False))
-        return stacked[0], dict(zip(names, stacked[1:], strict=True))
+            stacked.append(all_.reshape(front + np.shape(value)))
+        dx = np.empty(front + self.x.shape, self.x.dtype) if lead else np.empty_like(self.y)
+        with np.errstate(over="ignore"):
+            dx[...] = stacked[0]
+        return dx, dict(zip(names, stacked[1:], strict=True))
 
 
 def run(
@@ -74,7 +75,7 @@ def run(
     options: Mapping[str, Any], *, layout: str, training: bool, key: Any = None,
 ) -> Derived:  # fmt: skip
     """Call the definition's forward on x in its own layout; what follows x's axes comes ready to broadcast."""
-    axes, missing = _to_own(definition.layout, layout, x.ndim)
+    axes, missing = to_own(definition.layout, layout, x.ndim)
     back = tuple(int(k) for k in np.argsort(axes))
     # The same draws when `pull` runs the call again.
     seed = key if not isinstance(key, np.random.Generator) else int(key.integers(2**63))
@@ -84,9 +85,15 @@ def run(
         own = ops.xp.transpose(value, axes) if axes != tuple(range(x.ndim)) else value
         if missing:
             own = ops.xp.reshape(own, (1, *own.shape))
+        if plain:  # sums along an axis depend, in their last bit, on how it lies in memory
+            own = np.ascontiguousarray(own)
         params = {p.name: _shaped(ops, p.axes, live.get(p.name), own, definition) for p in definition.params}
         held = {s.name: _shaped(ops, s.axes, state.get(s.name), own, definition) for s in definition.states}
         inputs = {i.name: live.get(i.name) for i in definition.inputs}
+        for i in definition.inputs:  # one with all of x's axes follows x's layout
+            a = inputs[i.name]
+            if a is not None and i.axes == definition.layout and len(a.shape) == len(axes):
+                inputs[i.name] = ops.xp.transpose(a, axes)
         made = definition.forward(ops, own, params, held, options, training=training, **inputs)  # type: ignore[misc]
         y, fresh = made if isinstance(made, tuple) else (made, None)
         if missing:
@@ -98,11 +105,11 @@ def run(
 
     with np.errstate(all="ignore"):
         wide, fresh = call(widen(x), {n: widen(a) for n, a in arrays.items()}, plain=True)
-    y = np.empty_like(x)
-    y[...] = wide
+        y = np.empty_like(x)
+        y[...] = wide
     if fresh is not None:
-        fresh = {n: a.astype(np.asarray(state[n]).dtype) for n, a in fresh.items()}
-    return Derived(y, fresh, definition, x, dict(arrays), call)
+        fresh = {n: narrow(a, state[n].dtype) for n, a in fresh.items()}
+    return Derived(y, fresh, definition, x.copy(), dict(arrays), call)
 
 
 def _shaped(ops: Operations, axes: str, a: Any, x: Any, definition: Definition) -> Any:
@@ -113,7 +120,7 @@ def _shaped(ops: Operations, axes: str, a: Any, x: Any, definition: Definition) 
     return ops.align(a, axes, x) if all(n in own for n in axes.split()) else a
 
 
-def _to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
+def to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
     """The transposition from `layout` to the definition's own, and whether a batch axis must be added."""
     have, want = parse_plain(layout), parse_plain(own)
     places: dict[str, list[int]] = {}

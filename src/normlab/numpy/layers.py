@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import signatures
+from .. import registry, signatures
 from ..definition import Definition, Param
-from ..errors import ShapeError, UsageError
-from ..fitting import check_eps, shape_of
+from ..errors import DtypeError, ShapeError, UsageError, unknown
+from ..fitting import check_eps, fit, shape_of
+from ..pattern import parse_plain
+from .arrays import HALF, as_float, as_numbers, generator, widen
 from .call import Call, call
+from .derived import to_own
 
 __all__ = ["Layer", "build", "layer_class"]
 
@@ -24,24 +28,32 @@ class Layer:
 
     def __init__(
         self, channels: int | tuple[int, ...] | None = None, *, layout: str | None = None, eps: float | None = None,
-        affine: bool = True, bias: bool = True, dtype: Any = np.float64, key: Any = None, **options: Any,
+        affine: bool = True, bias: bool = True, dtype: Any = np.float64, key: Any = 0, **options: Any,
     ) -> None:  # fmt: skip
         d = self.definition
-        self.channels, self.layout, self.dtype = channels, layout or d.layout, np.dtype(dtype)
+        self.layout, self.dtype = layout or d.layout, _float_type(d.class_name, dtype)
+        parse_plain(self.layout)
+        names = [*signatures.layer_signature(d).parameters, "dtype", "key"]
+        for name in options:
+            if name not in names:
+                raise unknown(f"argument of {d.class_name}", name, names)
         self.options = d.validate(options)
+        if d.eps is None and eps is not None:
+            raise UsageError(f"{d.class_name}: has no eps, got {eps!r}. Leave it out.")
         self.eps = None if d.eps is None else check_eps(d.name, d.eps if eps is None else eps)
         self.training = True
         self.params: dict[str, np.ndarray] = {}
         self.state: dict[str, np.ndarray] = {}
         self.grads: dict[str, np.ndarray] = {}
-        self._generator = np.random.default_rng(key)
+        self._generator = generator(key)
         self._call: Call | None = None
-        self._started = d.start is None
         wanted = [p for p in d.params if _asked(p, d, affine, bias)]
+        self._started = d.start is None or not wanted
         states = list(d.states) if not d.has_running or self.options["running"] else []
         if (wanted or states) and channels is None:
             raise UsageError(f"{d.class_name}: give the number of channels, or affine=False where nothing is learnt.")
         sizes = signatures.sizes(d, self.options, channels)
+        self.channels = tuple(map(int, channels)) if isinstance(channels, tuple) else channels and int(channels)
         for target, specs in ((self.params, wanted), (self.state, states)):
             target.update({s.name: self._new(s, sizes, channels) for s in specs})
         if states and d.has_running:
@@ -69,13 +81,25 @@ class Layer:
         `respond(w)` gives the pre-activations that normalized weights `w` produce; only a weight method wants it.
         The first call of the layer does this by itself where it needs no `respond`.
         """
-        self._started = True
-        if self.definition.start is None:
+        d = self.definition
+        if d.start is None or not self.params:
             return {}
-        found = self.definition.start(np, np.asarray(x, np.float64), dict(self.params), self.options, respond)
+        x = as_float(x, d.name, d.subject)
+        fit(d, x.shape, self.layout, self.options, {}, channels=self._made_for)
+        axes, _ = to_own(d.layout, self.layout, x.ndim)
+        answer = None if respond is None else lambda w: respond(w.transpose(np.argsort(axes)))
+        try:
+            found = d.start(np, widen(x).transpose(axes), dict(self.params), self.options, answer)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        self._started = True
         extra = {n: a for n, a in found.items() if n not in self.params}
         self.params.update({n: np.asarray(a, self.dtype) for n, a in found.items() if n in self.params})
         return extra
+
+    @property
+    def _made_for(self) -> tuple[int, ...] | None:
+        return (self.channels,) if isinstance(self.channels, int) else self.channels
 
     def __call__(self, x: np.ndarray, *inputs: Any, mask: Any = None, **named: Any) -> np.ndarray:
         """Normalize x; further inputs as the method has them. In training, running statistics move."""
@@ -92,12 +116,12 @@ class Layer:
         key = int(self._generator.integers(2**63)) if self.training else 0
         self._call = call(
             d, x, {**self.params, **given}, state, options, layout=self.layout, eps=self.eps, training=self.training,
-            mask=mask, key=key, trailing=len(self.channels) if isinstance(self.channels, tuple) else 1,
+            mask=mask, key=key, trailing=len(self._made_for or (1,)), channels=self._made_for,
         )  # fmt: skip
         if self._call.state is not None and self.training:
             self.state.update(self._call.state)
             if counted is not None and self._call.done is not None:
-                self.state["num_batches_tracked"] = counted + 1
+                self.state["num_batches_tracked"] = np.asarray(counted + 1)
         return self._call.y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
@@ -107,10 +131,11 @@ class Layer:
         """
         if self._call is None:
             raise UsageError(f"{self.definition.class_name}: call the layer before backward.")
-        lead = np.ndim(dy) - self._call.y.ndim
+        dy = as_numbers(dy, "backward", "dy")
+        lead = dy.ndim - self._call.y.ndim
         if lead not in (0, 1):
-            raise ShapeError(f"backward: dy must have the output's shape {self._call.y.shape}, got {np.shape(dy)}.")
-        dx, self.grads = self._call.pull(np.asarray(dy), lead)
+            raise ShapeError(f"backward: dy must have the output's shape {self._call.y.shape}, got {dy.shape}.")
+        dx, self.grads = self._call.pull(dy, lead)
         return dx
 
     def train(self) -> Layer:
@@ -124,8 +149,22 @@ class Layer:
         return self
 
     def __repr__(self) -> str:
-        shown = [repr(self.channels)] + [f"{n}={v!r}" for n, v in self.options.items()]
-        return f"{self.definition.class_name}({', '.join(shown)}, layout={self.layout!r})"
+        d = self.definition
+        shown = {**self.options, "layout": self.layout}
+        if self.eps is not None:
+            shown["eps"] = self.eps
+        names = [p.name for p in d.params]
+        off = [w for w, n in zip(("affine", "bias"), d.affine, strict=True) if n in names and n not in self.params]
+        shown |= dict.fromkeys(off[:1], False)  # without affine there is no bias anyway
+        if self.dtype != np.float64:
+            shown["dtype"] = self.dtype.name
+        return f"{d.class_name}({', '.join([repr(self.channels), *(f'{n}={v!r}' for n, v in shown.items())])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A layer's class is made from its definition, so pickle and copy go by that; the latest call stays behind.
+        d = self.definition
+        known = any(d is other for other in registry.methods())
+        return _empty, (d.name if known else d,), {**vars(self), "_call": None}
 
 
 def _asked(param: Param, definition: Definition, affine: bool, bias: bool) -> bool:
@@ -134,6 +173,23 @@ def _asked(param: Param, definition: Definition, affine: bool, bias: bool) -> bo
     return affine and (bias or param.name != definition.affine[1])
 
 
+def _empty(definition: Definition | str) -> Layer:
+    """A layer without its contents, for unpickling."""
+    made = layer_class(registry.method(definition) if isinstance(definition, str) else definition)
+    return made.__new__(made)
+
+
+def _float_type(who: str, dtype: Any) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        raise DtypeError(f"{who}: dtype must be a floating-point type, got {dtype!r}.") from None
+    if not (found.kind == "f" and found.itemsize <= 8) and found.name != HALF:
+        raise DtypeError(f"{who}: dtype must be a floating-point type up to float64, got {found}.")
+    return found
+
+
+@lru_cache(maxsize=1024)
 def layer_class(definition: Definition) -> type[Layer]:
     """The layer of a definition, with its own name, signature and docstring."""
     made = type(definition.class_name, (Layer,), {"definition": definition, "__module__": "normlab.numpy"})

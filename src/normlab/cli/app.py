@@ -1,0 +1,105 @@
+"""The group of verbs: a verb's file is imported when it is called, and every failure becomes a sentence and a code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from normlab.cli import failing, speaking
+from normlab.errors import unknown
+from normlab.language import N_, translate
+
+__all__ = ["VERBS", "normlab", "serve"]
+
+VERBS = {
+    "compare": N_("show what a normalization does to the signal and the gradient, layer by layer"),
+    "guide": N_("explain the techniques: when, why, formula, worked case, code"),
+    "report": N_("make one HTML page of runs that were kept as JSON"),
+    "info": N_("say which versions and extras are installed, and how to install the others"),
+}
+"""Each verb's name, also of its file and its function, and what it does in one line."""
+
+
+class Group(speaking.Speaker, click.Group):
+    """The command `normlab` itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"normlab.cli.{name}"), name)
+        assert isinstance(command, click.Command)  # our own files, not the user's input
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise unknown("verb", args[0], VERBS)
+        return super().resolve_command(ctx, args)
+
+    def listed(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """The verbs for the help page, without importing one."""
+        return [(name, translate(line, speaking.language())) for name, line in VERBS.items()]
+
+    def main(self, args: Sequence[str] | None = None, *unused: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Click's entry point, with normlab's exit codes."""
+        code = serve(args)
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+
+def serve(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; every way in which it can fail ends in `failing.code_of`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):  # a console that cannot write Hangul shows ? instead of stopping
+        if getattr(stream, "encoding", "utf-8").lower().replace("-", "") != "utf8" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    with speaking.in_language(given):
+        try:
+            with normlab.make_context(speaking.program(), list(given)) as ctx:
+                normlab.invoke(ctx)
+            sys.stdout.flush()
+            return 0
+        except Exception as problem:
+            return failing.code_of(problem, given)
+        except KeyboardInterrupt:
+            return failing.interrupted(given)
+
+
+@click.command(
+    cls=Group,
+    invoke_without_command=True,
+    usage="[--version] VERB ...",
+    help=N_(
+        "The workbench for normalization in deep learning: see what a normalization does, and choose one on evidence."
+    ),
+)
+@speaking.flag("--version", is_flag=True, help=N_("print the version"))
+@speaking.lang_flag
+@speaking.debug_flag
+@click.pass_context
+def normlab(ctx: click.Context, version: bool, **_: Any) -> None:
+    """Three lines where no verb is given; the verbs do the rest."""
+    if version:
+        from importlib.metadata import version as version_of
+
+        click.echo(f"normlab {version_of('normlab')}")
+    elif ctx.invoked_subcommand is None:
+        say, program = speaking.language(), speaking.program()
+        click.echo(translate(_WHAT, say))
+        click.echo(translate(_HOW, say, program=program))
+        click.echo(translate(_MORE, say, program=program))
+        click.echo(f"  {program} compare")
+
+
+_WHAT = N_("normlab shows what a normalization does to a network, and helps you choose one on evidence.")
+_HOW = N_("{program} --help lists the verbs; {program} guide explains the techniques one by one.")
+_MORE = N_("Start here: no normalization, batch and layer normalization, five layers deep:")

@@ -1,0 +1,51 @@
+"""The kinds of values that flags take; what they refuse, they refuse with the flag, the requirement and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from normlab.errors import UsageError
+from normlab.language import translate
+
+from .speaking import language
+
+__all__ = ["NUMBER_OR_NAME", "WHOLE"]
+
+
+class Whole(click.ParamType):
+    """A whole number; whether it is in range is for the function to say, which names its limit."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, or a UsageError that names the flag."""
+        if isinstance(value, int):
+            return value
+        try:
+            return int(str(value))
+        except ValueError:
+            flag = param.opts[0] if param is not None else "?"
+            came = repr(value)
+            message = translate("{flag}: a whole number is required, got {came}.", language(), flag=flag, came=came)
+            raise UsageError(message) from None
+
+
+class NumberOrName(click.ParamType):
+    """A number where it reads as one, else a name, which the function knows or refuses."""
+
+    name = "NAME|NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """The value as the function wants it."""
+        if not isinstance(value, str):
+            return float(value)
+        try:
+            return float(value)
+        except ValueError:
+            return value
+
+
+WHOLE = Whole()
+NUMBER_OR_NAME = NumberOrName()

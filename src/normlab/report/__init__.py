@@ -1,0 +1,48 @@
+"""The report: one HTML file, a notebook's fragment, and the drawings alone, all made of one drawing kit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["figures", "fragment", "render"]
+
+
+def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
+    """One self-contained HTML page, a chapter for each document of `normlab compare`.
+
+    The page opens from disk without network and without script; both languages are inside and are switched without
+    reloading.
+
+    Args:
+        documents: at least one, as `Comparison.to_dict()` gives them.
+        lang: the language shown first, "en" or "ko", or "auto" for the locale's.
+        limit: refuse a page that is too large to be read and sent: 300 kB for one seed, up to four arms and
+            five layers, 1.2 MB otherwise and for several runs together.
+
+    Returns:
+        The page's text, to be written as UTF-8.
+
+    Raises:
+        UsageError: no document, or a page above the limit; the message names the size.
+    """
+    from .page import render as write
+
+    return write(documents, lang=lang, limit=limit)
+
+
+def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
+    """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
+    from .fragment import fragment as write
+
+    return write(document, lang)
+
+
+def figures(document: Mapping[str, Any], lang: str = "en") -> dict[str, str]:
+    """Every drawing of the report as the text of an SVG file, by name: ladder, fate, law, heat, board-batch_norm ...
+
+    What a document does not have is left out: no law for one layer, no fate where no two arms look alike.
+    """
+    from .single import figures as draw
+
+    return draw(document, lang)

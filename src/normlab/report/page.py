@@ -1,0 +1,88 @@
+"""The page: chapters in a template, a style sheet and a script inside, sealed against every outside request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..language import both, choose
+from .arms import acting, cleaned
+from .chapter import chapter
+from .parts import speaker
+from .shelf import Seen
+from .words import words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["environment", "render"]
+
+# A page is sent by mail and opened on a phone. What counts as one ordinary table may have a quarter of the whole.
+ORDINARY_BYTES = 300_000
+LARGEST_BYTES = 1_200_000
+ORDINARY_ARMS, ORDINARY_LAYERS = 4, 5
+
+
+def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
+    """The page; see `normlab.report.render`."""
+    if not documents:
+        raise UsageError("report: at least one document is required, got none.", hint="Pass [comparison.to_dict()].")
+    lang = choose(lang)
+    documents = [cleaned(document) for document in documents]
+    seen = Seen()
+    chapters = [chapter(document, k, lang, seen) for k, document in enumerate(documents, 1)]
+    style, script = _asset("style.css"), _asset("script.js")
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page = environment(lang).get_template("page.html").render(
+        chapters=chapters, lang=lang, style=style, script=script, policy=policy, w=words(),
+        title=chapters[0].headline if len(chapters) == 1 else both("normlab report, {n} runs", n=len(chapters)),
+    )  # fmt: skip
+    if limit:
+        _check_size(page, documents)
+    return page
+
+
+@lru_cache(maxsize=2)
+def environment(lang: str) -> Environment:
+    """The templates' environment: everything is escaped unless it was built as markup here."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("normlab.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters["say"] = speaker(lang)
+    return made
+
+
+def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
+    size = len(page.encode())
+    allowed = min(LARGEST_BYTES, sum(_allowance(document) for document in documents))
+    if size > allowed:
+        raise UsageError(
+            f"report: at most {allowed // 1000:,} kB are allowed for this page, it would have {size / 1000:,.0f} kB.",
+            hint="Leave out arms, layers or runs, or ask for it with limit=False.",
+        )
+
+
+def _allowance(document: Mapping[str, Any]) -> int:
+    arms = acting(document)
+    deepest = max((len(arm["layers"]) for arm in arms), default=0)
+    ordinary = len(arms) <= ORDINARY_ARMS and deepest <= ORDINARY_LAYERS and len(document["seeds"]) == 1
+    return ORDINARY_BYTES if ordinary else LARGEST_BYTES
+
+
+def _asset(name: str) -> str:
+    return files("normlab.report").joinpath("templates", name).read_text(encoding="utf-8").strip()
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
