@@ -31,8 +31,9 @@ TABLE: dict[str, tuple[Any, ...]] = {
 }
 # SELU's weights are drawn at other moments there, so its range over seeds is compared, not one seed.
 SELU = (0.7617, 24.1, 0.54, 0.9894, 99.9, 1.16)
-# Its first over last at 20 layers is 2.27 there. That is NOT reproduced: over 40 seeds we measure 2.04 with a standard
-# deviation of 0.07 and never more than 2.2, and a second implementation measures the same. Per layer they are 0.5 % apart.
+# Its first over last at 20 layers is 2.27 there. That is NOT reproduced: over 40 seeds we measure 2.04 with a
+# standard deviation of 0.07 and never more than 2.2, and a second implementation measures the same. Per layer they
+# are 0.5 % apart.
 SELU_DEEP = 2.27
 # Eight cotangents scatter: relative standard deviation of first over last over 20 streams, the largest of all arms.
 SCATTER = {0: 0.071, 3: 0.036}
@@ -115,7 +116,7 @@ def test_the_eleven_arm_table_is_the_note_s(settings: dict[str, Any], at: int) -
         assert var == pytest.approx(expected[at], rel=0.01, abs=6e-5), label  # printed to four decimals
         if expected[at + 1] is not None:
             assert signal == pytest.approx(expected[at + 1], rel=0.25 if expected[at + 1] < 1e-4 else 0.03), label
-        # Two draws of cotangents, theirs and ours: three standard deviations of their difference; two digits are printed.
+        # Two draws of cotangents, theirs and ours: three standard deviations of their difference.
         tolerance = 3 * math.sqrt(2) * SCATTER[at]
         assert ratio == pytest.approx(expected[at + 2], rel=tolerance), label
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .constraints import Constraint, Divides, Interval, OneOf
 from .errors import PatternError, UsageError, unknown
+from .notation import REST
 from .pattern import Pattern, parse, parse_plain
 
 __all__ = [
@@ -203,6 +204,8 @@ class Definition:
         texts = self._texts() if not isinstance(self.pools, Choice) else ()
         lines = [p for p in map(parse, texts) if "n" in p.pooled]
         if len(lines) != 1:
+            return ()
+        if REST in lines[0].kept:  # as many as there are positions, which a layer cannot know beforehand
             return ()
         axes = " ".join(lines[0].kept)
         return (State("running_mean", axes, 0.0), State("running_var", axes, 1.0))

@@ -40,5 +40,5 @@ definition = Definition(
         KnownAs("torch.nn.AlphaDropout", {"p": "p"}, "p 0.5 by default"),
         KnownAs("keras.layers.AlphaDropout", {"rate": "p"}),
     ),
-    worked=Worked(x=[[1.0, -1.0]], y=[[1.0, -1.0]], options={"p": 0.0}, derivation=("nothing is dropped: y = x",)),
+    worked=Worked(x=[[1.0, -1.0]], y=[[1.0, -1.0]], options={"p": 0.0}, derivation=("p = 0: y = x",)),
 )
