@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import json
 import os
 import re
@@ -26,6 +27,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # A module may import those of its own level and of lower ones. What is not listed here has no place in the house yet.
 LEVELS = {
     "errors": 0, "formatting": 0, "language": 0,
+    "notation": 0,
     "constraints": 1, "formula": 1, "pattern": 1,
     "definition": 2, "initialization": 2, "sharing": 2,
     "methods": 3,
@@ -45,6 +47,7 @@ FRAMEWORKS = {"autograd", "jax", "matplotlib", "mlx", "numpy", "scipy", "sklearn
 HEAVY = FRAMEWORKS | {"click", "jinja2", "rich", "threadpoolctl"}
 HOLDS_NO_MATHEMATICS = ("report", "cli", "methods")
 MOST_LINES = 300
+MOST_LINES_OF_TESTS = 400
 
 
 @cache
@@ -123,9 +126,14 @@ def test_there_is_no_array_arithmetic_in(part: str) -> None:
 
 
 def test_the_product_never_imports_a_package_that_it_does_not_declare() -> None:
-    known = {"autograd", "click", "jinja2", "matplotlib", "normlab", "numpy", "rich", "sklearn", "threadpoolctl"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = [*project["dependencies"], *extras["sklearn"], *extras["plot"]]
+    packages = {re.split(r"[^a-z0-9-]", line.lower())[0] for line in declared}
     found = {name.split(".")[0] for path in FILES for name, _ in imports(path)}
-    assert found - known - set(sys.stdlib_module_names) == set()
+    foreign = found - set(sys.stdlib_module_names) - {"normlab"}
+    providers = importlib.metadata.packages_distributions()
+    assert {name for name in foreign if not packages & {p.lower() for p in providers[name]}} == set()
 
 
 def modules_after(code: str) -> set[str]:
@@ -142,7 +150,7 @@ def test_importing_normlab_imports_nothing_heavy() -> None:
 
 
 def test_the_look_into_loaded_modules_can_fail() -> None:
-    assert "numpy" in modules_after("import normlab; normlab.normalize([[1.0], [2.0]], '[n] c')")
+    assert "numpy" in modules_after("import normlab; normlab.shares('[n] c', (2, 2))")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["info"], []], ids=" ".join)
@@ -165,7 +173,8 @@ def test_every_public_name_can_be_had_whatever_was_imported_before() -> None:
 
 @pytest.mark.parametrize("path", [*FILES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    most = MOST_LINES_OF_TESTS if "tests" in path.relative_to(ROOT).parts else MOST_LINES
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= most
 
 
 def test_files_are_short_on_the_whole() -> None:

@@ -90,6 +90,9 @@ def function(definition: Definition) -> Any:
             )
         if definition.role == "dropout" and training and given["key"] is None:
             raise UsageError(f"{definition.name}: give key= (a whole number or a generator), or training=False.")
+        for spec in definition.params:
+            if spec.name in given and given[spec.name] is None and spec.name not in definition.affine:
+                raise UsageError(f"{definition.name}: {spec.name} is required: {spec.doc or 'axes ' + spec.axes}.")
         held = {n: given[n] for n in states}
         if definition.has_running and len({v is None for v in held.values()}) > 1:
             raise UsageError(f"{definition.name}: give both running_mean and running_var, or neither.")

@@ -46,7 +46,7 @@ SEEDS_FOR_INTERVALS = 20
 @flag("--top", metavar="KIND", help=N_("what comes down from above: cotangent (random; the default) or loss"))
 @flag("--cotangents", type=WHOLE, help=N_("how many random cotangents; 8 by default"))
 @flag("--dtype", metavar="NAME", help=N_("float64 (the default) or float32"))
-@flag("--seeds", type=WHOLE, help=N_("how many seeds; from 2 on with 95 % intervals"))
+@flag("--seeds", type=WHOLE, help=N_("how many seeds; from 2 on with intervals of 95 %"))
 @flag("--seed", type=WHOLE, help=N_("the first seed; 0 by default"))
 @flag("-o", "--output", "outputs", multiple=True, metavar="FILE",
       help=N_("write FILE.html (the report) or FILE.json; repeatable"))

@@ -42,7 +42,8 @@ def info(as_json: bool, lang: str, debug: bool) -> None:
     click.echo(f"normlab {own['normlab']}, Python {own['python']}")
     click.echo(translate("{system} {processor}, {cpus} processors", say, **where))
     click.echo("\n".join(wrap(", ".join(_named(packages)), width)))
-    click.echo(f"\n{translate('Extras:', say)}")
+    click.echo()
+    click.echo(translate("Extras:", say))
     for name, extra in extras.items():
         state = ", ".join(_named(extra["packages"])) if extra["present"] else translate("not installed", say)
         purpose = translate(PURPOSES.get(name, ""), say) if name in PURPOSES else ""

@@ -107,7 +107,8 @@ class Speaker(click.Command):
         from normlab.report.cells import columns, wrap
 
         say = language()
-        lines = [f"{translate('Usage:', say)} {' '.join([ctx.command_path, self.usage])}", ""]
+        head = translate("Usage:", say)
+        lines = [f"{head} {ctx.command_path} {self.usage}", ""]
         lines += wrap(translate(self.help or "", say), HELP_COLUMNS, indent=2)
         options = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx)) is not None]
         for title, rows in ((N_("Verbs:"), self.listed(ctx)), (N_("Options:"), options)):

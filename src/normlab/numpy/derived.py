@@ -127,7 +127,8 @@ def to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
     axis = 0
     for name in have.names:
         length = ndim - len(have.names) + 1 if name == "..." else 1
-        places[name] = list(range(axis, axis + length))
+        # An axis that the definition's own layout does not name is one of its `...`.
+        places.setdefault(name if name in want.names else "...", []).extend(range(axis, axis + length))
         axis += length
     order = [a for name in want.names for a in places.get(name, [])]
     return tuple(order), "n" in want.names and "n" not in have.names

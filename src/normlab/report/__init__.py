@@ -33,7 +33,7 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
 
 def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
-    from .fragment import fragment as write
+    from .notebook import fragment as write
 
     return write(document, lang)
 

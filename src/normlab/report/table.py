@@ -151,7 +151,7 @@ def _intervals(arms: Sequence[Any], lang: str, width: int) -> list[str]:
             parts.append(text.replace(" ", "\u00a0"))  # an arm's numbers stay on one line
     if not parts:
         return []
-    lead = translate("95 % intervals of layer 1's gradient over the last layer's, and of the gain per layer:", lang)
+    lead = translate("Intervals of 95 %: layer 1's gradient over the last layer's, and the gain per layer:", lang)
     return wrap(f"{lead} {'; '.join(parts)}", width)
 
 
