@@ -1,0 +1,131 @@
+"""Two to four arms side by side, large enough for a README: each layer's histogram and, beside it, what is signal.
+
+The study note's picture - a column for each arm, a row for each layer, one axis for all - with the number that a
+histogram cannot show, and a title that is the finding of this very document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..formatting import number as plain
+from ..language import both
+from ..result import center
+from .arms import acting, chosen_rows, title_of
+from .drawing import DIVERGED, OFFSET, SIGNAL, Drawing, Linear, Text, step_path
+from .fate import same_but_different
+from .ladder import Axes
+from .numerals import count, ratio, rounded, share, signal_share
+
+__all__ = ["columns", "fits"]
+
+_PITCH, _HIST, _SPLIT = 260.0, (0.0, 148.0), (160.0, 232.0)
+_LEFT, _TOP, _BAR, _BETWEEN = 24.0, 116.0, 46.0, 16.0
+_MOST_ROWS = 8
+
+Document = Mapping[str, Any]
+
+
+def fits(document: Document) -> bool:
+    """Whether there is something to set side by side, and room for it."""
+    return 2 <= len(acting(document)) <= 4
+
+
+def columns(document: Document, lang: str) -> Drawing:
+    """The drawing; `fits` says for which documents."""
+    arms, axes = acting(document), Axes(document)
+    rows = chosen_rows(max((arm["layers"] for arm in arms), key=len), _MOST_ROWS)
+    bottom = _TOP + (_BAR + _BETWEEN) * len(rows)
+    drawing = Drawing(_LEFT + _PITCH * len(arms) - (_PITCH - _SPLIT[1]), bottom + 56, lang)
+    drawing.text(0, 16, finding(document), size=16, bold=True)
+    words = both("Activations of each layer. Beside them: the share of their variance that still depends on the input.")
+    drawing.text(0, 38, words, size=12.5, quiet=True)
+    for k, row in enumerate(rows):
+        drawing.text(0, _TOP + (_BAR + _BETWEEN) * k + 32, str(row + 1), size=13, bold=True)
+    for k, arm in enumerate(arms):
+        drawing.open(at=(_LEFT + _PITCH * k, 0))
+        _column(drawing, arm, axes, rows)
+        drawing.close()
+    drawing.text(0, bottom + 14, both("layer"), size=11, quiet=True)
+    return drawing
+
+
+def finding(document: Document) -> Text:
+    """What the picture shows, in the words of the verdicts' rule; without such a pair, what it is a picture of."""
+    pair = same_but_different(document)
+    if pair is None:
+        return both("Histogram and signal share of each layer")
+    last = [arm["layers"][-1] for arm in pair]
+    return both(
+        "Layer {n}: {a} and {b} have the same mean and variance. Signal left: {x} and {y}",
+        n=last[0]["layer"], a=pair[0]["label"], b=pair[1]["label"],
+        x=share(signal_share(last[0])), y=share(signal_share(last[1])),
+    )  # fmt: skip
+
+
+def _column(drawing: Drawing, arm: Mapping[str, Any], axes: Axes, rows: list[int]) -> None:
+    label, title = str(arm["label"]), title_of(arm)
+    drawing.text(0, 74, label if len(label) < 27 else label[:25] + "…", size=15, bold=True)
+    if label not in title.values():
+        drawing.text(0, 92, title, size=12, quiet=True)
+    drawing.line(0, 100, _SPLIT[1], 100, faint=True)
+    bottom = _TOP
+    for k, row in enumerate(rows):
+        bottom = _TOP + (_BAR + _BETWEEN) * k + _BAR
+        if row < len(arm["layers"]):
+            _histogram(drawing, arm["layers"][row], axes, bottom)
+            _signal(drawing, arm["layers"][row], bottom - 20)
+    x = Linear(axes.low, axes.high, *_HIST)
+    ticks = x.ticks(2)
+    drawing.ticks((x(t) for t in ticks), bottom, bottom + 4, ".6")
+    for tick in ticks:
+        at = x(tick)
+        anchor = "start" if at < 8 else "end" if at > _HIST[1] - 8 else "middle"
+        drawing.text(at, bottom + 18, rounded(tick), size=11, anchor=anchor, quiet=True)
+    drawing.text(_SPLIT[0], bottom + 18, "0", size=11, quiet=True)
+    drawing.text(_SPLIT[1], bottom + 18, "100 %", size=11, anchor="end", quiet=True)
+    if arm.get("first_over_last") is not None and len(arm["layers"]) > 1:
+        last = arm["layers"][-1]["layer"]
+        words = both("gradient, layer 1 over {last}: {ratio}", last=last, ratio=ratio(arm["first_over_last"]))
+        drawing.text(0, bottom + 48, words, size=13, bold=True)
+
+
+def _histogram(drawing: Drawing, layer: Mapping[str, Any], axes: Axes, base: float) -> None:
+    drawing.line(_HIST[0], base, _HIST[1], base, faint=True)
+    histogram = layer["histogram"]
+    counts = [float(c) for c in histogram["counts"]]
+    total = sum(counts) + histogram["below"] + histogram["above"]
+    said = []
+    if total:
+        shares = [c / total for c in counts]
+        x, y = Linear(axes.low, axes.high, *_HIST), Linear(0.0, axes.top, base, base - _BAR)
+        outline = step_path(shares, x, axes.low, axes.high, base, y)
+        drawing.path(outline, fill="currentColor", fill_opacity=".55")
+        if axes.cuts(layer):
+            at = min(max(x(axes.low + (axes.high - axes.low) * (shares.index(max(shares)) + 0.5) / len(shares)), 20), 128)
+            drawing.text(at, base - _BAR - 2, share(max(shares)), size=10, anchor="middle")
+        if axes.narrow(layer):
+            mean, var = center(layer["mean"]) or 0.0, center(layer["var"]) or 0.0
+            right = x(mean) < (_HIST[0] + _HIST[1]) / 2
+            drawing.text(_HIST[right], base - 10, f"{plain(mean)} ± {plain(var**0.5, 2)}", anchor="end" if right else None)
+    if histogram["below"] + histogram["above"]:
+        said.append(both("outside {n}", n=count(int(histogram["below"] + histogram["above"]))))
+    if layer["nonfinite"]:
+        said.append(both("{n} NaN or Inf", n=count(int(layer["nonfinite"]))))
+    for k, words in enumerate(said):
+        fill = DIVERGED if layer["nonfinite"] and k + 1 == len(said) else None
+        drawing.text(_HIST[1], base - _BAR + 8 + 12 * k, words, anchor="end", fill=fill)
+
+
+def _signal(drawing: Drawing, layer: Mapping[str, Any], y: float) -> None:
+    part = signal_share(layer)
+    if part is None:
+        drawing.text(_SPLIT[0], y, both("no variance") if layer["var"] is not None else "–", size=12, quiet=True)
+        return
+    middle = Linear(0.0, 1.0, *_SPLIT)(part)
+    drawing.text(_SPLIT[0], y, share(part), size=13)
+    if middle - _SPLIT[0] > 0.3:
+        drawing.rect(_SPLIT[0], y + 7, middle - _SPLIT[0], 10, fill=SIGNAL)
+    if _SPLIT[1] - middle > 1:
+        drawing.rect(middle + 0.5, y + 7.5, _SPLIT[1] - middle - 1, 9, fill=OFFSET, fill_opacity=".16", stroke=OFFSET)
