@@ -40,7 +40,7 @@ messages: .venv/.test
 	$(BABEL) compile -D normlab -d $(CATALOGUE)
 
 clean:
-	rm -rf .venv build dist src/normlab.egg-info normlab.pot normlab-report.html
+	rm -rf .venv build dist normlab.pot normlab-report.html
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -21,8 +21,11 @@ from .numerals import count, ratio, rounded, share, signal_share
 __all__ = ["columns", "fits"]
 
 _PITCH, _HIST, _SPLIT = 260.0, (0.0, 148.0), (160.0, 232.0)
-_LEFT, _TOP, _BAR, _BETWEEN = 24.0, 116.0, 46.0, 16.0
+_LEFT, _TOP, _BAR, _BETWEEN = 44.0, 136.0, 46.0, 16.0
+_HEAD = 94.0
+_NARROWEST = 630.0  # the words above want that much
 _MOST_ROWS = 8
+_LONGEST_LABEL = 18  # in a title that names two
 
 Document = Mapping[str, Any]
 
@@ -37,39 +40,43 @@ def columns(document: Document, lang: str) -> Drawing:
     arms, axes = acting(document), Axes(document)
     rows = chosen_rows(max((arm["layers"] for arm in arms), key=len), _MOST_ROWS)
     bottom = _TOP + (_BAR + _BETWEEN) * len(rows)
-    drawing = Drawing(_LEFT + _PITCH * len(arms) - (_PITCH - _SPLIT[1]), bottom + 56, lang)
-    drawing.text(0, 16, finding(document), size=16, bold=True)
+    width = _LEFT + _PITCH * (len(arms) - 1) + _SPLIT[1]
+    drawing = Drawing(max(width, _NARROWEST), bottom + 40, lang)
+    for k, words in enumerate(finding(document)):
+        drawing.text(0, 16 + 22 * k, words, size=17, bold=True)
     words = both("Activations of each layer. Beside them: the share of their variance that still depends on the input.")
-    drawing.text(0, 38, words, size=12.5, quiet=True)
+    drawing.text(0, 60, words, size=12.5, quiet=True)
+    drawing.text(0, _HEAD + 18, both("layer"), size=12, quiet=True)
     for k, row in enumerate(rows):
         drawing.text(0, _TOP + (_BAR + _BETWEEN) * k + 32, str(row + 1), size=13, bold=True)
     for k, arm in enumerate(arms):
         drawing.open(at=(_LEFT + _PITCH * k, 0))
         _column(drawing, arm, axes, rows)
         drawing.close()
-    drawing.text(0, bottom + 14, both("layer"), size=11, quiet=True)
     return drawing
 
 
-def finding(document: Document) -> Text:
-    """What the picture shows, in the words of the verdicts' rule; without such a pair, what it is a picture of."""
+def finding(document: Document) -> list[Text]:
+    """What the picture shows, in two lines, by the verdicts' own rule; where no pair is alike, what it is."""
     pair = same_but_different(document)
     if pair is None:
-        return both("Histogram and signal share of each layer")
+        return [both("Histogram and signal share of each layer")]
     last = [arm["layers"][-1] for arm in pair]
-    return both(
-        "Layer {n}: {a} and {b} have the same mean and variance. Signal left: {x} and {y}",
-        n=last[0]["layer"], a=pair[0]["label"], b=pair[1]["label"],
-        x=share(signal_share(last[0])), y=share(signal_share(last[1])),
-    )  # fmt: skip
+    a, b = (str(arm["label"]) for arm in pair)
+    a, b = (name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…" for name in (a, b))
+    left, right = (share(signal_share(layer)) for layer in last)
+    return [
+        both("After layer {n}, {a} and {b} have the same mean and variance.", n=last[0]["layer"], a=a, b=b),
+        both("What still depends on the input: {a} {x}, {b} {y}.", a=a, b=b, x=left, y=right),
+    ]
 
 
 def _column(drawing: Drawing, arm: Mapping[str, Any], axes: Axes, rows: list[int]) -> None:
     label, title = str(arm["label"]), title_of(arm)
-    drawing.text(0, 74, label if len(label) < 27 else label[:25] + "…", size=15, bold=True)
+    drawing.text(0, _HEAD, label if len(label) < 27 else label[:25] + "…", size=15, bold=True)
     if label not in title.values():
-        drawing.text(0, 92, title, size=12, quiet=True)
-    drawing.line(0, 100, _SPLIT[1], 100, faint=True)
+        drawing.text(0, _HEAD + 18, title, size=12, quiet=True)
+    drawing.line(0, _HEAD + 26, _SPLIT[1], _HEAD + 26, faint=True)
     bottom = _TOP
     for k, row in enumerate(rows):
         bottom = _TOP + (_BAR + _BETWEEN) * k + _BAR
@@ -88,7 +95,7 @@ def _column(drawing: Drawing, arm: Mapping[str, Any], axes: Axes, rows: list[int
     if arm.get("first_over_last") is not None and len(arm["layers"]) > 1:
         last = arm["layers"][-1]["layer"]
         words = both("gradient, layer 1 over {last}: {ratio}", last=last, ratio=ratio(arm["first_over_last"]))
-        drawing.text(0, bottom + 48, words, size=13, bold=True)
+        drawing.text(0, bottom + 50, words, size=13, bold=True)
 
 
 def _histogram(drawing: Drawing, layer: Mapping[str, Any], axes: Axes, base: float) -> None:
