@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import hard_inputs as hard
 import numpy as np
 import torch
-from comparing import Exact, error
-from long_references import long_reference
 from torch.nn import functional as F
 
+import hard_inputs as hard
+from comparing import Exact, error
+from long_references import long_reference
 from normlab import functional, normalize
 from normlab import numpy as face
 from normlab.errors import NormlabError

@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from comparing import Exact
 
 __all__ = ["Long", "long_reference"]

@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from comparing import Exact
 from mpmath import mp, mpf
 
+from comparing import Exact
 from normlab.definition import Choice, Definition
 
 __all__ = ["Reference", "exact", "number_sets", "reference"]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from comparing import compare
-from grid import CHANNELS, acting
 
 import normlab as nl
+from comparing import compare
+from grid import CHANNELS, acting
 from normlab import functional
 from normlab import numpy as face
 from normlab.definition import Definition, KnownAs

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+import normlab as nl
 import test_against_torch as torchs
 import test_numerics as numerics
 import test_numpy_backward as backward
 import test_numpy_forward as forward
 import test_numpy_layers as layers
 from grid import Case
-
-import normlab as nl
 from normlab import definition, fitting, formula
 from normlab.numpy import arrays, derived, standardize
 from normlab.pattern import parse

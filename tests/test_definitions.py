@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grid import CHANNELS, Case, acting, layouts, option_sets, shape_of
 
+from grid import CHANNELS, Case, acting, layouts, option_sets, shape_of
 from normlab import functional, registry
 from normlab import numpy as face
 from normlab.constraints import Divides, Interval, OneOf, auto_groups

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparing import same_bytes
-from grid import CHANNELS, Case, acting, shape_of
 
 import normlab as nl
+from comparing import same_bytes
+from grid import CHANNELS, Case, acting, shape_of
 from normlab import functional
 from normlab.definition import Definition
 from normlab.errors import UnknownNameError, UsageError

@@ -1,191 +1,24 @@
-"""Accuracy against references of 106 bits and more, the numbered cases, and bytes that do not depend on company.
-
-What torch does with the same inputs is in `elsewhere.md`, which `elsewhere.py` writes.
-"""
+"""The numbered cases. What torch does with the same inputs is in `elsewhere.md`, which `elsewhere.py` writes."""
 
 from __future__ import annotations
 
-import copy
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import hard_inputs as hard
 import numpy as np
 import pytest
-from comparing import TOLERANCE, Exact, compare, error, same_bytes
-from grid import acting, layouts, made_of_statistics
-from long_references import Long, long_reference
-from references import reference
-from threadpoolctl import threadpool_limits
 
+import hard_inputs as hard
 import normlab as nl
+from accurate import METHODS, row_sets, rows_of, shape_with, truth_of
+from comparing import compare, same_bytes
+from grid import layouts
+from long_references import long_reference
 from normlab import functional
 from normlab import numpy as face
 from normlab.definition import Definition
 from normlab.errors import ShapeError
-
-METHODS = made_of_statistics()
-RATIOS = {"float32": [0, 1, 1e2, 1e4, 1e6], "float64": [0, 1, 1e2, 1e4, 1e6, 1e9, 1e12]}
-# The elements of a set: a prime, one beside a vector's multiple, one above NumPy's block of 128, one past a long block.
-LENGTHS = [37, 129, 1000, 4099]
-
-
-def rows_of(d: Definition, layout: str, shape: tuple[int, ...], options: dict[str, Any] | None = None) -> np.ndarray:
-    """(sets, elements) indices into the flat array, by the numbers that `shares` gives (tested by counting)."""
-    filled = d.validate(options or {})
-    line = d.lines(filled)[""].arrange(layout)
-    channels = shape[layout.split().index("c") if layout.endswith("...") else -1] if "c" in layout else shape[0]
-    numbers = nl.shares(line, shape, **d.factor_sizes(filled, channels)).ravel()
-    return np.argsort(numbers, kind="stable").reshape(int(numbers.max()) + 1, -1)
-
-
-def truth_of(d: Definition, x: np.ndarray, rows: np.ndarray, dy: np.ndarray | None = None, eps: float | None = None) -> Long:
-    g = None if dy is None else dy.ravel()[rows]
-    return long_reference(
-        x.ravel()[rows], g, centre=d.centre, spread=d.spread or "std", eps_rule=d.eps_rule,
-        eps=(d.eps or 0.0) if eps is None else eps,
-    )  # fmt: skip
-
-
-def row_sets(a: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(np.arange(len(a))[:, None], a.shape)
-
-
-def shape_with(d: Definition, layout: str, length: int) -> tuple[int, ...]:
-    """A shape in which a set has about `length` elements, and a few sets."""
-    pooled = d.lines(d.validate({}))[""].arrange(layout).pooled
-    sizes = {"n": 3, "c": 6, "o": 3, "i": 5, "...": 5}
-    inside = [n for n in layout.split() if n in pooled or (n == "c" and "c" in pooled)]
-    long = inside[-1] if inside else "c"
-    if long == "c" and "g" in d.lines(d.validate({}))[""].names:
-        long = "..."
-    sizes[long] = length
-    return tuple(sizes[n] for n in layout.split())
-
-
-ACCURACY = [
-    (d, layout, dtype, ratio)
-    for d in METHODS for layout in [lay for lay in layouts(d) if lay != "... c" or d.layout == lay]
-    for dtype in RATIOS for ratio in RATIOS[dtype]
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("d", "layout", "dtype", "ratio"), ACCURACY, ids=lambda v: getattr(v, "name", str(v).replace(" ", "_")))
-def test_the_worst_set_is_within_the_goals(d: Definition, layout: str, dtype: str, ratio: float) -> None:
-    """2 units forward, 4 back, for |mean|/spread up to 1e6 in float32 and 1e12 in float64, for the input as rounded."""
-    for length in LENGTHS:
-        shape = shape_with(d, layout, length)
-        x = hard.ratio(ratio, shape, dtype, seed=length)
-        dy = np.random.default_rng(length + 1).standard_normal(shape).astype(dtype)
-        layer = face.build(d, shape[layout.split().index("c") if "c" in layout else layout.split().index("o")],
-                           layout=layout, affine=False)  # fmt: skip
-        y = layer(x)
-        dx = layer.backward(dy)
-        rows = rows_of(d, layout, shape)
-        assert rows.shape[1] >= 32
-        truth = truth_of(d, x, rows, dy)
-        assert truth.dx is not None
-        who = f"{length}"
-        compare(y.ravel()[rows], truth.z, "forward", who, sets=row_sets(rows))
-        compare(dx.ravel()[rows], truth.dx, "gradient", who, sets=row_sets(rows))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("ratio", [0, 1e4])
-def test_long_strided_sets_are_as_good(dtype: str, order: Any, ratio: float) -> None:
-    """Batch norm over 100,000 rows: NumPy sums pairwise along contiguous memory only, and serially across."""
-    x = np.asarray(hard.ratio(ratio, (100_000, 3), dtype), order=order)
-    dy = np.asarray(np.random.default_rng(1).standard_normal(x.shape).astype(dtype), order=order)
-    layer = face.BatchNorm(3, dtype=dtype, momentum=1.0, running_var_biased=True)
-    y = layer(x)
-    dx = layer.backward(dy)
-    truth = long_reference(np.ascontiguousarray(x.T), np.ascontiguousarray(dy.T))
-    assert truth.dx is not None and truth.product is not None
-    sets = row_sets(x.T)
-    compare(np.ascontiguousarray(y.T), truth.z, "forward", sets=sets)
-    compare(np.ascontiguousarray(dx.T), truth.dx, "gradient", sets=sets)
-    summed = np.array([[float(np.sum(p.astype(np.longdouble)))] for p in truth.product.high])
-    compare(layer.grads["weight"][:, None], summed, "parameter gradient", scale=np.abs(summed).max())
-    total = np.array([np.sum(c.astype(np.longdouble)) for c in dy.T], np.float64)
-    compare(layer.grads["bias"], total, "parameter gradient", scale=np.abs(total).max())
-    compare(layer.state["running_mean"][:, None], truth.mean, "running", scale=1.0 + ratio)
-    compare(layer.state["running_var"][:, None], truth.var, "running")
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("d", [d for d in METHODS if d.params and d.role == "norm"], ids=lambda d: d.name)
-def test_parameter_gradients_are_within_the_goal(d: Definition, dtype: str) -> None:
-    layout = "n c ..." if d.layout != "... c" else "... c"
-    shape = (40, 6, 50) if layout == "n c ..." else (2000, 6)
-    x = hard.ratio(1e3, shape, dtype)
-    dy = np.random.default_rng(2).standard_normal(shape).astype(dtype)
-    layer = face.build(d, 6, layout=layout, dtype=dtype)
-    layer(x)
-    layer.backward(dy)
-    rows = rows_of(d, layout, shape)
-    truth = truth_of(d, x, rows, dy)
-    assert truth.product is not None
-    product = np.zeros(x.size, np.longdouble)
-    product[rows.ravel()] = truth.product.high.ravel().astype(np.longdouble) + truth.product.low.ravel()
-    others = tuple(a for a in range(x.ndim) if a != (1 if layout == "n c ..." else x.ndim - 1))
-    weight = product.reshape(shape).sum(others).astype(np.float64)
-    compare(layer.grads["weight"], weight, "parameter gradient", scale=np.abs(weight).max())
-    if "bias" in layer.grads:
-        bias = dy.astype(np.longdouble).sum(others).astype(np.float64)
-        compare(layer.grads["bias"], bias, "parameter gradient", scale=np.abs(bias).max())
-
-
-@pytest.mark.parametrize("ratio", [0, 1e2])
-@pytest.mark.parametrize("d", METHODS, ids=lambda d: d.name)
-def test_half_precision_output_is_within_one_unit(d: Definition, ratio: float) -> None:
-    layout = layouts(d)[0]
-    shape = shape_with(d, layout, 300)
-    x = hard.ratio(ratio, shape, "float16")
-    rows = rows_of(d, layout, shape)
-    channels = shape[layout.split().index("c" if "c" in layout else "o")]
-    y = face.build(d, channels, layout=layout, affine=False)(x)
-    truth = truth_of(d, x, rows)
-    # Below 2**-14 float16's steps no longer shrink, as they would have to where a unit vector has long rows.
-    scale = np.maximum(np.abs(truth.z.high).max(1, keepdims=True), 2.0**-14)
-    compare(y.ravel()[rows], truth.z, "half", d.name, scale=np.broadcast_to(scale, rows.shape))
-
-
-FORWARDS = {
-    "selu": lambda mp, x: mp.mpf("1.0507009873554804934193349852946") * (
-        x if x > 0 else mp.mpf("1.6732632423543772848170429916717") * mp.expm1(x)
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_selu_is_right_in_every_element(dtype: str) -> None:
-    """Near 0 exp(x) - 1 cancels: at -1e-10 a plain exp leaves six digits."""
-    from mpmath import mp
-
-    x = np.concatenate([s * 10.0 ** np.arange(-30, 3, 0.25) for s in (1, -1)]).astype(dtype)
-    with mp.workprec(200):
-        wanted = np.array([float(FORWARDS["selu"](mp, mp.mpf(float(v)))) for v in x])
-    compare(functional.selu(x), wanted, "transcendental", scale=np.abs(wanted))
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_local_response_norm_is_right_in_every_element(dtype: str) -> None:
-    from mpmath import mp
-
-    x = (np.random.default_rng(0).standard_normal((3, 7, 4)) * 10).astype(dtype)
-    wanted = np.zeros(x.shape)
-    with mp.workprec(200):
-        for n, c, p in np.ndindex(*x.shape):
-            window = [mp.mpf(float(x[n, k, p])) ** 2 for k in range(max(c - 2, 0), min(c + 3, 7))]
-            wanted[n, c, p] = mp.mpf(float(x[n, c, p])) * (2 + mp.mpf(0.5) / 5 * mp.fsum(window)) ** mp.mpf(-0.75)
-    got = functional.local_response_norm(x, alpha=0.5, k=2.0)
-    compare(got, wanted, "transcendental", scale=np.abs(wanted))
-
+from references import reference
 
 # The numbered cases
 
@@ -387,7 +220,13 @@ def test_case_16_squares_beyond_the_range(d: Definition) -> None:
     channels = shape[layout.split().index("c" if "c" in layout else "o")]
     base = np.random.default_rng(16).standard_normal(shape)
     dy = np.random.default_rng(17).standard_normal(shape)
-    for scale, dtype in ((1e20, "float32"), (1e-30, "float32"), (2.0**600, "float64"), (2.0**-600, "float64"), (2.0**1000, "float64")):
+    for scale, dtype in (
+        (1e20, "float32"),
+        (1e-30, "float32"),
+        (2.0**600, "float64"),
+        (2.0**-600, "float64"),
+        (2.0**1000, "float64"),
+    ):
         x = (base * scale).astype(dtype)
         layer = face.build(d, channels, layout=layout, affine=False, eps=0.0 if d.eps is not None else None)
         y = layer(x)
@@ -442,9 +281,7 @@ def test_case_28_instance_norm_with_running_statistics_is_batch_norm_in_evaluati
     """Elsewhere the two disagree (pytorch#58843)."""
     x = np.random.default_rng(0).standard_normal((3, 4, 5))
     held = {"running_mean": np.arange(4.0), "running_var": np.arange(1.0, 5.0)}
-    same_bytes(
-        functional.instance_norm(x, **held, training=False), functional.batch_norm(x, **held, training=False)
-    )
+    same_bytes(functional.instance_norm(x, **held, training=False), functional.batch_norm(x, **held, training=False))
 
 
 def test_case_29_the_default_eps_is_the_same_for_every_dtype() -> None:
@@ -501,101 +338,6 @@ def test_case_32_lengths_beside_powers_of_two(length: int) -> None:
     x = hard.ratio(10.0, (3, length), "float64")
     in_rows(x, functional.layer_norm(x))
     in_rows(x, functional.rms_norm(x), centre=False, spread="rms")
-
-
-# Bytes
-
-
-ROW_WISE = [d for d in acting() if "independent" in d.invariances and d.role == "norm"]
-ROW_SHAPE = (100, 16, 9)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("layout", ["n c ...", "n ... c"])
-@pytest.mark.parametrize("d", ROW_WISE, ids=lambda d: d.name)
-def test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(d: Definition, layout: str, dtype: str) -> None:
-    """n = 1 against n = 100, in C and F order, forward and back."""
-    x = np.random.default_rng(0).standard_normal(ROW_SHAPE).astype(dtype)
-    x[3], x[4] = 1e6, np.nan  # company must not matter, however bad
-    dy = np.random.default_rng(1).standard_normal(x.shape).astype(dtype)
-    layer = face.build(d, ROW_SHAPE[layout.split().index("c")] if layout != "n ... c" else 9, layout=layout)
-    y = layer(x)
-    dx = layer.backward(dy)
-    for order in ("C", "F"):
-        for rows in (slice(0, 1), slice(57, 58), slice(99, 100), slice(10, 13), slice(0, 100)):
-            part, dpart = np.asarray(x[rows], order=order), np.asarray(dy[rows], order=order)
-            same_bytes(np.ascontiguousarray(layer(part)), np.ascontiguousarray(y[rows]), f"{order} {rows}")
-            same_bytes(np.ascontiguousarray(layer.backward(dpart)), np.ascontiguousarray(dx[rows]), f"{order} {rows}")
-
-
-@pytest.mark.parametrize("d", acting(), ids=lambda d: d.name)
-def test_threads_and_their_number_do_not_change_the_bytes(d: Definition) -> None:
-    """Case 34: different sums for one thread and several elsewhere."""
-    layout = d.layout
-    shape = (40, 64, 30)
-    channels = {"... c": 30, "n c ...": 64}.get(layout, 40)
-    x = np.random.default_rng(0).standard_normal(shape)
-    inputs = {i.name: np.random.default_rng(1).standard_normal((shape[0], 1)) for i in d.inputs if i.where != "function"}
-    layer = face.build(d, channels)
-
-    def run(_: int) -> bytes:
-        twin = copy.deepcopy(layer)
-        y = twin(x, **inputs)
-        return y.tobytes() + twin.backward(y).tobytes()
-
-    with threadpool_limits(1, "blas"):
-        wanted = run(0)
-    with threadpool_limits(2, "blas"):
-        assert run(0) == wanted
-    with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(run, range(8))) == {wanted}
-
-
-def test_the_bytes_are_the_same_in_another_process() -> None:
-    """From run to run, whatever the hash seed."""
-    code = (
-        "import hashlib, numpy as np\nfrom normlab import numpy as face, registry\nh = hashlib.sha256()\n"
-        "for d in registry.methods():\n"
-        "    if d.role != 'input':\n"
-        "        x = np.random.default_rng(0).standard_normal((8, 8, 8))\n"
-        "        layer = face.build(d, 8)\n"
-        "        y = layer(x, **{i.name: x[:, :1, 0] for i in d.inputs if i.where != 'function'})\n"
-        "        h.update(y.tobytes() + layer.backward(y).tobytes())\n"
-        "print(h.hexdigest())\n"
-    )
-    found = set()
-    for seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, check=True, text=True,
-            env={**os.environ, "PYTHONHASHSEED": seed},
-        )  # fmt: skip
-        found.add(done.stdout)
-    assert len(found) == 1 and len(found.pop()) == 65
-
-
-# The references themselves
-
-
-@pytest.mark.parametrize("ratio", [0, 1e4, 1e12])
-@pytest.mark.parametrize("name", ["layer_norm", "rms_norm", "unit_norm"])
-def test_the_two_references_agree(name: str, ratio: float) -> None:
-    d = nl.method(name)
-    x = hard.ratio(ratio, (3, 40), "float64")
-    dy = np.random.default_rng(1).standard_normal(x.shape)
-    slow = reference(d, x)
-    fast = truth_of(d, x, np.arange(x.size).reshape(x.shape), dy)
-    assert fast.dx is not None
-    for a, b in ((slow.y, fast.z), (slow.gradients(dy)[0], fast.dx)):
-        apart = np.abs((a.high - b.high) + (a.low - b.low)).max() / np.abs(a.high).max()
-        assert apart < 1e-19, apart
-
-
-def test_errors_are_counted_as_the_goals_say() -> None:
-    wanted = Exact(np.array([[1.0, 2.0], [100.0, 50.0]]), np.zeros((2, 2)))
-    got = wanted.high + np.array([[2.0**-52, 0], [0, 2.0**-45]])
-    units = error(got, wanted, row_sets(got))
-    assert np.allclose(units, [[0.5, 0], [0, 2.0**7 / 100]], rtol=1e-12)
-    assert TOLERANCE["forward"].units == 2 and TOLERANCE["gradient"].units == 4 and TOLERANCE["half"].units == 1
 
 
 def test_every_numbered_case_is_a_test_or_has_its_reason() -> None:

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparing import compare, same_bytes
-from grid import CHANNELS, Case, acting, cases, made_of_statistics, spoken
-from references import reference
 
 import normlab as nl
+from comparing import compare, same_bytes
+from grid import CHANNELS, Case, acting, cases, made_of_statistics, spoken
 from normlab import numpy as face
 from normlab.definition import Definition
 from normlab.errors import DtypeError, ShapeError, UsageError
 from normlab.pattern import parse
+from references import reference
 
 STEP = 1e-5  # of order eps**(1/3), where truncation and rounding cost the same
 
@@ -78,7 +78,8 @@ def test_backward_agrees_with_central_differences_under_a_mask(d: Definition) ->
     options = {"over": "sample"} if any(o.name == "over" for o in d.options) else {}
     layer = face.build(d, CHANNELS, layout="n c ...", options=options)
     if not {"n", "..."} & set(d.lines(layer.options)[""].arrange("n c ...").pooled):
-        pytest.raises(UsageError, layer, np.ones((2, CHANNELS, 3)), mask=np.ones((2, 3), bool))
+        with pytest.raises(UsageError):
+            layer(np.ones((2, CHANNELS, 3)), mask=np.ones((2, 3), bool))
         return
     layer.params = {n: np.random.default_rng(5).standard_normal(a.shape) for n, a in layer.params.items()}
     x = np.random.default_rng(0).standard_normal((3, CHANNELS, 4))

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparing import compare, error, same_bytes
-from grid import CHANNELS, Case, acting, cases, layouts, made_of_statistics, shape_of, spoken
-from references import number_sets, reference
 
 import normlab as nl
+from comparing import compare, error, same_bytes
+from grid import CHANNELS, Case, acting, cases, layouts, made_of_statistics, shape_of, spoken
 from normlab import functional
 from normlab import numpy as face
 from normlab.definition import Definition
 from normlab.errors import ShapeError, UsageError
+from references import number_sets, reference
 
 WITH_ANSWER = [d for d in acting() if d.worked is not None]
 

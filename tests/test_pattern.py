@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import number_sets
 
 import normlab as nl
 from normlab.errors import PatternError, ShapeError, UsageError
 from normlab.notation import RESERVED
 from normlab.pattern import Pattern, parse, parse_plain
+from references import number_sets
 
 READABLE = (
     "[n] c [...]", "... [c]", "n [c] ...", "n [c ...]", "n c [...]", "n (g [c]) [...]", "[n c ...]", "(k [n]) c [...]",

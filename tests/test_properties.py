@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comparing import compare, same_bytes
-from grid import acting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import normlab as nl
+from comparing import compare, same_bytes
+from grid import acting
 from normlab import functional
 from normlab import numpy as face
 from normlab.definition import Definition

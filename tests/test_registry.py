@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from grid import acting
 
 import normlab as nl
+from grid import acting
 from normlab import functional, registry
 from normlab import numpy as face
 from normlab.definition import Definition

@@ -39,8 +39,7 @@ def translate(message: str, /, lang: str = "auto", **values: Any) -> str:
     Args:
         message: an English format string with named fields, as it stands in the catalogue.
         lang: "en", "ko", or "auto" for the language of the user's locale.
-        **values: the fields. A mapping with the keys "en" and "ko", as `both` returns it, fills a field with
-        the
+        **values: the fields. A mapping with the keys "en" and "ko", as `both` returns it, fills a field with the
             text in the language that is being written.
 
     Returns:
@@ -50,8 +49,8 @@ def translate(message: str, /, lang: str = "auto", **values: Any) -> str:
         UsageError: `lang` is none of the three.
 
     Example:
-        >>> translate("{seeds} seeds", "ko", seeds=5)
-        '시드 5개'
+        >>> translate("In brackets the {level} interval over {n} seeds.", "ko", level="95 %", n=5)
+        '괄호 안은 시드 5개의 95 % 구간이다.'
     """
     lang = choose(lang)
     # gettext answers an empty message with the catalogue's header.

@@ -98,6 +98,8 @@ def _program() -> str:
     beside = os.path.join(os.path.dirname(sys.executable), "normlab")
     if not os.path.exists(beside):
         return "python -m normlab"
+    if set(beside) & set('$`"'):  # pip's launcher hands its own path to a shell, which would read these
+        return f"{os.path.relpath(sys.executable)} -m normlab"
     short = os.path.relpath(beside)
     return "normlab" if short.startswith("..") else short
 

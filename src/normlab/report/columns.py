@@ -23,7 +23,7 @@ __all__ = ["columns", "fits"]
 _PITCH, _HIST, _SPLIT = 260.0, (0.0, 148.0), (160.0, 232.0)
 _LEFT, _TOP, _BAR, _BETWEEN = 44.0, 136.0, 46.0, 16.0
 _HEAD = 94.0
-_NARROWEST = 630.0  # the words above want that much
+_NARROWEST = 700.0  # the words above want that much
 _MOST_ROWS = 8
 _LONGEST_LABEL = 18  # in a title that names two
 
@@ -42,10 +42,11 @@ def columns(document: Document, lang: str) -> Drawing:
     bottom = _TOP + (_BAR + _BETWEEN) * len(rows)
     width = _LEFT + _PITCH * (len(arms) - 1) + _SPLIT[1]
     drawing = Drawing(max(width, _NARROWEST), bottom + 40, lang)
-    for k, words in enumerate(finding(document)):
-        drawing.text(0, 16 + 22 * k, words, size=17, bold=True)
+    title = finding(document)
+    for k, line in enumerate(title):
+        drawing.text(0, 16 + 22 * k, line, size=16, bold=True)
     words = both("Activations of each layer. Beside them: the share of their variance that still depends on the input.")
-    drawing.text(0, 60, words, size=12.5, quiet=True)
+    drawing.text(0, 16 + 22 * len(title), words, size=12.5, quiet=True)
     drawing.text(0, _HEAD + 18, both("layer"), size=12, quiet=True)
     for k, row in enumerate(rows):
         drawing.text(0, _TOP + (_BAR + _BETWEEN) * k + 32, str(row + 1), size=13, bold=True)
@@ -67,7 +68,7 @@ def finding(document: Document) -> list[Text]:
     left, right = (share(signal_share(layer)) for layer in last)
     return [
         both("After layer {n}, {a} and {b} have the same mean and variance.", n=last[0]["layer"], a=a, b=b),
-        both("What still depends on the input: {a} {x}, {b} {y}.", a=a, b=b, x=left, y=right),
+        both("Share of that variance that still depends on the input: {a} {x}, {b} {y}.", a=a, b=b, x=left, y=right),
     ]
 
 
@@ -102,27 +103,27 @@ def _histogram(drawing: Drawing, layer: Mapping[str, Any], axes: Axes, base: flo
     drawing.line(_HIST[0], base, _HIST[1], base, faint=True)
     histogram = layer["histogram"]
     counts = [float(c) for c in histogram["counts"]]
-    total = sum(counts) + histogram["below"] + histogram["above"]
-    said = []
+    outside = int(histogram["below"] + histogram["above"])
+    total = sum(counts) + outside
     if total:
         shares = [c / total for c in counts]
         x, y = Linear(axes.low, axes.high, *_HIST), Linear(0.0, axes.top, base, base - _BAR)
         outline = step_path(shares, x, axes.low, axes.high, base, y)
         drawing.path(outline, fill="currentColor", fill_opacity=".55")
         if axes.cuts(layer):
-            at = min(max(x(axes.low + (axes.high - axes.low) * (shares.index(max(shares)) + 0.5) / len(shares)), 20), 128)
-            drawing.text(at, base - _BAR - 2, share(max(shares)), size=10, anchor="middle")
+            at = _HIST[1] * (shares.index(max(shares)) + 0.5) / len(shares)
+            at = min(max(at, 20.0), _HIST[1] - 20)
+            drawing.text(at, base - _BAR - 2, share(max(shares)), anchor="middle")
         if axes.narrow(layer):
-            mean, var = center(layer["mean"]) or 0.0, center(layer["var"]) or 0.0
-            right = x(mean) < (_HIST[0] + _HIST[1]) / 2
-            drawing.text(_HIST[right], base - 10, f"{plain(mean)} ± {plain(var**0.5, 2)}", anchor="end" if right else None)
-    if histogram["below"] + histogram["above"]:
-        said.append(both("outside {n}", n=count(int(histogram["below"] + histogram["above"]))))
+            mean, spread = center(layer["mean"]) or 0.0, (center(layer["var"]) or 0.0) ** 0.5
+            at, anchor = (_HIST[1], "end") if x(mean) < _HIST[1] / 2 else (_HIST[0], None)
+            drawing.text(at, base - 10, f"{plain(mean)} ± {plain(spread, 2)}", anchor=anchor)
+    y_words = base - _BAR + 8
+    if outside:
+        drawing.text(_HIST[1], y_words, both("outside {n}", n=count(outside)), anchor="end")
     if layer["nonfinite"]:
-        said.append(both("{n} NaN or Inf", n=count(int(layer["nonfinite"]))))
-    for k, words in enumerate(said):
-        fill = DIVERGED if layer["nonfinite"] and k + 1 == len(said) else None
-        drawing.text(_HIST[1], base - _BAR + 8 + 12 * k, words, anchor="end", fill=fill)
+        words = both("{n} NaN or Inf", n=count(int(layer["nonfinite"])))
+        drawing.text(_HIST[1], y_words + 12 * bool(outside), words, anchor="end", fill=DIVERGED)
 
 
 def _signal(drawing: Drawing, layer: Mapping[str, Any], y: float) -> None:

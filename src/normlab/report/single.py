@@ -9,6 +9,7 @@ from typing import Any
 from ..language import both, choose
 from .arms import acting, cleaned, definition_of
 from .board import boards
+from .columns import columns, fits
 from .drawing import Drawing, Text, side_by_side
 from .fate import fate, same_but_different
 from .gallery import MANY_ARMS
@@ -35,6 +36,8 @@ def figures(document: Mapping[str, Any], lang: str = "en") -> dict[str, str]:
             ladder(document, lang, most=row_limit(len(arms))),
             both("Histogram, signal share and gradient of each layer"),
         )
+    if fits(document):
+        keep("columns", columns(document, lang), both("Histogram and signal share of each layer"))
     if len(arms) > MANY_ARMS:
         keep("strip", strip(document, lang), both("All arms at a glance"))
     pair = same_but_different(document)
