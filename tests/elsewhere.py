@@ -1,9 +1,4 @@
-"""Writes elsewhere.md: what torch, and what the NumPy face, make of the numbered cases.
-
-    python tests/elsewhere.py            # beside this file; two minutes, for it includes the largest case
-
-Each row runs both on one input and says "right", how far off in units (see comparing), NaN, or what was raised.
-"""
+"""Writes elsewhere.md (`python tests/elsewhere.py`, two minutes): what torch and the NumPy face make of the cases."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 import hard_inputs as hard
+from accurate import row_sets
 from comparing import Exact, error
 from long_references import long_reference
 from normlab import functional, normalize
@@ -26,18 +22,6 @@ from normlab.errors import NormlabError
 
 GOAL = {"float16": 1.0, "float32": 2.0, "float64": 2.0}
 Say = Callable[[], str]
-# Cases whose two sides are compared, or tried, by the tests themselves.
-BY_TESTS = {
-    18: ("test_against_torch: several steps, then evaluation", "right (weighs the new value, as here)"),
-    24: ("test_against_torch: ranks 2 to 5", "right"),
-    25: ("test_numpy_backward: 4,097 rows", "right"),
-    26: ("test_against_torch: sizes 1 to 11", "right (divides alpha, longer before)"),
-    35: ("test_numpy_layers: a forked worker, threads", "not tried: it may wait for ever"),
-}
-
-
-def rows_of(a: np.ndarray) -> np.ndarray:
-    return np.broadcast_to(np.arange(len(a))[:, None], a.shape)
 
 
 def off(got: np.ndarray, wanted: Exact, goal: float | None = None) -> str:
@@ -50,7 +34,7 @@ def off(got: np.ndarray, wanted: Exact, goal: float | None = None) -> str:
     zeros = ~np.any(got, axis=1) & np.any(wanted.high, axis=1)
     if np.any(zeros):
         return f"0 throughout in {int(zeros.sum())} of {len(got)} sets"
-    worst = float(np.max(error(got, wanted, rows_of(got)), initial=0.0))
+    worst = float(np.max(error(got, wanted, row_sets(got)), initial=0.0))
     goal = GOAL[got.dtype.name] if goal is None else goal
     return f"right ({worst:.2g})" if worst <= goal else f"off by {worst:,.3g} units"
 
@@ -404,7 +388,7 @@ def write() -> str:
         if number in hard.NOT_HERE:
             lines.append(f"| {number} | not on this face | {what} | | |")
         elif number not in rows:
-            lines.append(f"| {number} | {what} | {BY_TESTS[number][0]} | {BY_TESTS[number][1]} | right |")
+            lines.append(f"| {number} | {what} | {hard.BY_TESTS[number][0]} | {hard.BY_TESTS[number][1]} | right |")
     return "\n".join(lines) + "\n"
 
 

@@ -106,3 +106,12 @@ def tiny_and_huge() -> list[np.ndarray]:
     """Case 16: squares that are infinite and squares that are 0 in float32."""
     x = _random(16).standard_normal((5, 64))
     return [(x * 1e20).astype(np.float32), (x * 1e-30).astype(np.float32)]
+
+# Cases whose two sides are compared, or tried, by the tests themselves.
+BY_TESTS = {
+    18: ("test_against_torch: several steps, then evaluation", "right (weighs the new value, as here)"),
+    24: ("test_against_torch: ranks 2 to 5", "right"),
+    25: ("test_numpy_backward: 4,097 rows", "right"),
+    26: ("test_against_torch: sizes 1 to 11", "right (divides alpha, longer before)"),
+    35: ("test_numpy_layers: a forked worker, threads", "not tried: it may wait for ever"),
+}

@@ -111,7 +111,8 @@ def layer_doc(d: Definition) -> str:
     head = f"{d.title}: {_what(d)}"
     args = [f"channels: how many channels (features) x has{'' if d.params or d.states else '; not needed'}."]
     args += [f"layout: the order of x's axes, by default {d.layout!r}."]
-    return "\n".join([head, "", "Args:", *(f"    {a}" for a in args), *_options(d, layer_signature(d).parameters), "", f"Source: {d.source}"])
+    options = _options(d, layer_signature(d).parameters)
+    return "\n".join([head, "", "Args:", *(f"    {a}" for a in args), *options, "", f"Source: {d.source}"])
 
 
 def function_doc(d: Definition) -> str:

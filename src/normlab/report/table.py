@@ -161,7 +161,8 @@ def _refused(document: Mapping[str, Any], lang: str, width: int) -> list[str]:
     for arm in refused(document):
         why = arm.get("refused") or {}
         reason = why.get(lang, "")
-        lines += wrap(reason if reason.startswith(arm["label"]) else f"{arm['label']}: {reason}", width, indent=2, first="- ")
+        said = reason if reason.startswith(arm["label"]) else f"{arm['label']}: {reason}"
+        lines += wrap(said, width, indent=2, first="- ")
         if why.get("command"):
             lines.append(f"    {why['command']}")
     return [*wrap(translate("Not in the table, because they cannot act here:", lang), width), *lines] if lines else []
