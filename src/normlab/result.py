@@ -75,4 +75,14 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """The machine, in words: what a timing is worth depends on it."""
-    return {"system": platform.system(), "processor": platform.machine(), "cpus": os.cpu_count() or 1}
+    return {"system": platform.system(), "processor": _processor(), "cpus": os.cpu_count() or 1}
+
+
+def _processor() -> str:
+    """The processor's own name where the system tells it (Linux's /proc/cpuinfo), else its architecture."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return f"{names[0]} ({platform.machine()})" if names and names[0] else platform.machine()
