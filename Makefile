@@ -35,8 +35,8 @@ test-all: .venv/.test
 	$(PY) -m pytest -m 'slow or not slow' $(TESTS)
 
 messages: .venv/.test
-	$(BABEL) extract --no-location --sort-output -k translate -k both -o normlab.pot src/normlab
-	$(BABEL) update --no-fuzzy-matching --ignore-pot-creation-date --no-wrap -D normlab -i normlab.pot -d $(CATALOGUE)
+	$(BABEL) extract --no-location --sort-output -k translate -k both -k N_ -o normlab.pot src/normlab
+	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap -D normlab -i normlab.pot -d $(CATALOGUE)
 	$(BABEL) compile -D normlab -d $(CATALOGUE)
 
 clean:

@@ -1,4 +1,4 @@
-"""Run the notebooks of this folder again and keep what they show: python examples/execute.py [FILE.ipynb ...]
+"""Run the notebooks of this folder again and keep what they show: python examples/execute.py
 
 Needs the extra `test`. Edit a notebook as you like, then run this: its outputs are written anew, and what would differ
 from run to run (times, ids, the versions of tools) is left out. A test runs the notebooks and compares.
@@ -7,7 +7,6 @@ from run to run (times, ids, the versions of tools) is left out. A test runs the
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -43,8 +42,15 @@ def execute(path: Path) -> Any:
 
 
 if __name__ == "__main__":
+    import argparse
+
     import nbformat
 
-    for path in [Path(name) for name in sys.argv[1:]] or sorted(FOLDER.glob("*.ipynb")):
-        nbformat.write(execute(path), path)
-        print(f"examples/{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    parser = argparse.ArgumentParser(description="Run notebooks again and keep what they show.")
+    parser.add_argument("files", nargs="*", type=Path, default=sorted(FOLDER.glob("*.ipynb")))
+    parser.add_argument("-o", "--output", type=Path, default=None, help="write them there, and leave these as they are")
+    given = parser.parse_args()
+    for path in given.files:
+        target = (given.output or path.parent) / path.name
+        nbformat.write(execute(path), target)
+        print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")

@@ -113,5 +113,5 @@ BY_TESTS = {
     24: ("test_against_torch: ranks 2 to 5", "right"),
     25: ("test_numpy_backward: 4,097 rows", "right"),
     26: ("test_against_torch: sizes 1 to 11", "right (divides alpha, longer before)"),
-    35: ("test_numpy_layers: a forked worker, threads", "not tried: it may wait for ever"),
+    35: ("test_numpy_corners: a forked worker, threads", "not tried: it may wait for ever"),
 }

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import normlab as nl
+import test_accuracy as accuracy
 import test_against_torch as torchs
-import test_numerics as numerics
+import test_bytes as bytes_alone
 import test_numpy_backward as backward
+import test_numpy_corners as corners
 import test_numpy_forward as forward
 import test_numpy_layers as layers
 from grid import Case
@@ -137,7 +139,7 @@ def differences() -> None:
 
 
 def goals(dtype: str, ratio: float) -> Callable[[], None]:
-    return lambda: numerics.test_the_worst_set_is_within_the_goals(LN, "... c", dtype, ratio)
+    return lambda: accuracy.test_the_worst_set_is_within_the_goals(LN, "... c", dtype, ratio)
 
 
 def twin(d: Any = BN, dtype: str = "float64") -> Callable[[], None]:
@@ -158,7 +160,7 @@ def evaluation() -> None:
 
 
 def half() -> None:
-    numerics.test_half_precision_output_is_within_one_unit(LN, 1e2)
+    accuracy.test_half_precision_output_is_within_one_unit(LN, 1e2)
 
 
 def float32_rounded_once() -> None:
@@ -166,11 +168,11 @@ def float32_rounded_once() -> None:
 
 
 def constant() -> None:
-    layers.test_a_constant_row_of_any_length_has_no_spread(97)
+    corners.test_a_constant_row_of_any_length_has_no_spread(97)
 
 
 def alone() -> None:
-    numerics.test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(LN, "n c ...", "float64")
+    bytes_alone.test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(LN, "n c ...", "float64")
 
 
 CAUGHT: list[tuple[Callable[[Patch], None], list[Callable[[], None]]]] = [

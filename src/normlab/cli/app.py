@@ -78,6 +78,7 @@ def serve(arguments: Sequence[str] | None = None) -> int:
     cls=Group,
     invoke_without_command=True,
     usage="[--version] VERB ...",
+    context_settings={"help_option_names": ["-h", "--help"]},
     help=N_(
         "The workbench for normalization in deep learning: see what a normalization does, and choose one on evidence."
     ),
@@ -100,6 +101,6 @@ def normlab(ctx: click.Context, version: bool, **_: Any) -> None:
         click.echo(f"  {program} compare")
 
 
-_WHAT = N_("normlab shows what a normalization does to a network, and helps you choose one on evidence.")
-_HOW = N_("{program} --help lists the verbs; {program} guide explains the techniques one by one.")
-_MORE = N_("Start here: no normalization, batch and layer normalization, five layers deep:")
+_WHAT = N_("See what a normalization does to a network, and choose one on evidence.")
+_HOW = N_("The verbs: {program} --help. The techniques: {program} guide")
+_MORE = N_("Start here: none, batch and layer normalization on five sigmoid layers.")

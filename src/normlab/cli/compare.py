@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -50,9 +51,10 @@ SEEDS_FOR_INTERVALS = 20
 @flag("--seed", type=WHOLE, help=N_("the first seed; 0 by default"))
 @flag("-o", "--output", "outputs", multiple=True, metavar="FILE",
       help=N_("write FILE.html (the report) or FILE.json; repeatable"))
+@flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
 @flag("--save-figures", metavar="DIR", help=N_("write each figure into DIR as SVG, with the plot extra as PNG too"))
 def compare(
-    methods: Sequence[str], outputs: Sequence[str], save_figures: str | None, as_json: bool,
+    methods: Sequence[str], outputs: Sequence[str], large: bool, save_figures: str | None, as_json: bool,
     lang: str, debug: bool, **given: Any,
 ) -> None:  # fmt: skip
     """The verb; what it prints is a function of the document that `normlab.compare` returns."""
@@ -67,8 +69,8 @@ def compare(
         click.echo(comparison.to_json())
     else:
         show(document)
-    for path in files:
-        write(path, comparison.to_html(language()) if path.suffix.lower() == ".html" else comparison.to_json() + "\n")
+    for path in sorted(files, key=_is_page):  # what cannot be refused comes first
+        write(path, _page(document, large) if _is_page(path) else comparison.to_json() + "\n")
         complain(translate("wrote {path}", language(), path=path))
     if folder is not None:
         for path in write_figures(folder, comparison):
@@ -81,12 +83,24 @@ def compare(
         raise Stop(comparison.exit_code)
 
 
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() == ".html"
+
+
+def _page(document: Mapping[str, Any], large: bool) -> str:
+    from normlab.report import render
+
+    return render([document], lang=language(), limit=not large)
+
+
 def show(document: Mapping[str, Any]) -> None:
-    """The table, and as last lines a command that goes on from here."""
+    """The table, and where it holds numbers, as last lines a command that goes on from here."""
     from normlab.report.table import table
 
     say, how = language(), look()
     click.echo(table(document, say, color=how.color, width=how.width))
+    if document["nonfinite"] or not any(arm["layers"] for arm in document["arms"]):
+        return  # more of this would be no better
     seeds, more = document["settings"]["seeds"], " -o report.html"
     if seeds == 1:
         seeds, more = SEEDS_FOR_INTERVALS, f" --seeds {SEEDS_FOR_INTERVALS}"
@@ -100,7 +114,5 @@ def not_finite(document: Mapping[str, Any]) -> str:
     """The sentence for exit code 4: where numbers first stopped being finite, and how many."""
     say, found = language(), document["nonfinite"]
     if found["arm"] is None:
-        text = translate("the data hold {count} values that are not finite; they enter layer 1.", say, **found)
-    else:
-        text = translate("{arm}: layer {layer} holds {count} values that are not finite.", say, **found)
-    return text
+        return translate("values that are not finite in the data: {count}; they enter layer 1.", say, **found)
+    return translate("values that are not finite in layer {layer} of {arm}: {count}", say, **found)

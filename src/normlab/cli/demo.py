@@ -25,7 +25,8 @@ REPORT = "normlab-report.html"
 PARTS: tuple[tuple[str, list[str] | None, dict[str, Any]], ...] = (
     (N_("The note's one layer"), None, {"preset": "note-1"}),
     (N_("The note's five layers, with every method"), ["all"], {"preset": "note-5"}),
-    (N_("Handwritten digits in place of random numbers"), None, {"data": "digits"}),
+    (N_("Handwritten digits in place of random numbers"), ["none", "bn", "ln", "in", "gn:groups=4", "lrn"],
+     {"net": "conv", "data": "digits", "batch": 100}),
 )
 NEXT = (
     "compare none bn ln --layers 20",
@@ -50,6 +51,7 @@ def _run() -> int:
     from pathlib import Path
 
     from normlab.report import render
+    from normlab.report.cells import wrap
 
     began = time.perf_counter()
     how, say, program = look(), speaking.language(), _program()
@@ -62,8 +64,9 @@ def _run() -> int:
     seconds = time.perf_counter() - began
     click.echo("=" * how.width)
     for lang in LANGUAGES:
-        click.echo(translate("{path} holds the three runs as chapters ({seconds:.0f} s). Next, to paste:", lang,
-                             path=REPORT, seconds=seconds))  # fmt: skip
+        text = translate("{path} holds the three runs as chapters ({seconds:.0f} s). Next, to paste:", lang,
+                         path=REPORT, seconds=seconds)  # fmt: skip
+        click.echo("\n".join(wrap(text, how.width)))
     for command in NEXT:
         click.echo(f"{program} {command}")
     return 0

@@ -39,7 +39,8 @@ REQUIRED = ("command", "settings", "arms", "verdicts")
 @click.argument("runs", nargs=-1)
 @flag("-o", "--output", "outputs", multiple=True, metavar="FILE.html",
       help=N_("where to; normlab-report.html by default"))
-def report(runs: Sequence[str], outputs: Sequence[str], as_json: bool, lang: str, debug: bool) -> None:
+@flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
+def report(runs: Sequence[str], outputs: Sequence[str], large: bool, as_json: bool, lang: str, debug: bool) -> None:
     """The verb; the page is `normlab.report.render` of the documents."""
     say = language()
     if not runs:
@@ -49,7 +50,7 @@ def report(runs: Sequence[str], outputs: Sequence[str], as_json: bool, lang: str
     envelope = Envelope("report", shlex.join(words), {"runs": list(runs), "lang": say})
     files = check_outputs(outputs or [DEFAULT_OUTPUT], endings=(".html",))
     documents = [read_run(one) for one in runs]
-    page = _page(documents, runs, say)
+    page = _page(documents, runs, say, large)
     for path in files:
         write(path, page)
     if as_json:
@@ -101,11 +102,11 @@ def _checked(document: Any, path: str) -> dict[str, Any]:
     return document
 
 
-def _page(documents: Sequence[dict[str, Any]], runs: Sequence[str], say: str) -> str:
+def _page(documents: Sequence[dict[str, Any]], runs: Sequence[str], say: str, large: bool) -> str:
     from normlab.report import render
 
     try:
-        return render(documents, lang=say)
+        return render(documents, lang=say, limit=not large)
     except (AttributeError, IndexError, KeyError, TypeError) as problem:  # a document that somebody has cut or changed
         what = f"{type(problem).__name__}: {problem}"
         message = translate("{paths}: is not a complete run: {what}.", say, paths=", ".join(runs), what=what)

@@ -110,7 +110,8 @@ class Speaker(click.Command):
         head = translate("Usage:", say)
         lines = [f"{head} {ctx.command_path} {self.usage}", ""]
         lines += wrap(translate(self.help or "", say), HELP_COLUMNS, indent=2)
-        options = [record for p in self.get_params(ctx) if (record := p.get_help_record(ctx)) is not None]
+        flags = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        options = [record for p in flags if (record := p.get_help_record(ctx)) is not None]
         for title, rows in ((N_("Verbs:"), self.listed(ctx)), (N_("Options:"), options)):
             if rows:
                 lines += ["", translate(title, say), *columns(rows, HELP_COLUMNS)]
@@ -123,8 +124,11 @@ def verb(name: str, *, usage: str, help: str, examples: Sequence[str] = ()) -> C
     """A verb: a command with the three flags that every verb takes."""
 
     def decorate(function: Any) -> click.Command:
-        for add in (debug_flag, lang_flag, json_flag):
-            function = add(function)
-        return click.command(name, cls=Speaker, usage=usage, help=help, examples=examples)(function)
+        settings = {"help_option_names": ["-h", "--help"]}
+        make = click.command(name, cls=Speaker, usage=usage, help=help, examples=examples, context_settings=settings)
+        command = make(function)
+        for add in (json_flag, lang_flag, debug_flag):  # behind the verb's own flags
+            add(command)
+        return command
 
     return decorate

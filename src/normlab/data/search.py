@@ -32,7 +32,7 @@ class Fold:
     def __init__(self, x: NDArray[Any], y: NDArray[Any], train: NDArray[Any], test: NDArray[Any]) -> None:
         self._raw = np.asarray(x[train], dtype=np.float64), np.asarray(x[test], dtype=np.float64)
         self.y_train, self.y_test = y[train], y[test]
-        self.train, self.test = np.empty_like(self._raw[0]), np.empty_like(self._raw[1])
+        self.train, self.test = self._raw[0].copy(), self._raw[1].copy()  # as they are until something is chosen
         self._learnt: dict[tuple[int, str], Scaler] = {}
 
     def columns(self, feature: int, name: str) -> tuple[Column, Column]:

@@ -69,7 +69,7 @@ def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
     if size > allowed:
         raise UsageError(
             f"report: at most {allowed // 1000:,} kB are allowed for this page, it would have {size / 1000:,.0f} kB.",
-            hint="Leave out arms, layers or runs, or ask for it with limit=False.",
+            hint="Leave out arms, layers or runs, or ask for it: limit=False, --large.",
         )
 
 
