@@ -15,7 +15,7 @@ TESTS ?=
 # An environment knows its own folder by name: where this folder was moved or copied, it is made again.
 $(shell [ ! -f .venv/.where ] || [ "`cat .venv/.where`" = "`pwd -P`" ] || rm -rf .venv)
 
-.PHONY: help demo test test-all messages clean
+.PHONY: help demo test test-all messages pictures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,12 +25,12 @@ demo: .venv/.base
 	@$(PY) -m normlab.cli.demo
 
 test: .venv/.test
-	$(PY) -m ruff check src tests
+	$(PY) -m ruff check src tests docs benchmarks
 	$(PY) -m mypy
 	$(PY) -m pytest $(TESTS)
 
 test-all: .venv/.test
-	$(PY) -m ruff check src tests
+	$(PY) -m ruff check src tests docs benchmarks
 	$(PY) -m mypy
 	$(PY) -m pytest -m 'slow or not slow' $(TESTS)
 
@@ -38,6 +38,10 @@ messages: .venv/.test
 	$(BABEL) extract --no-location --sort-output -k translate -k both -k N_ -o normlab.pot src/normlab
 	$(BABEL) update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap -D normlab -i normlab.pot -d $(CATALOGUE)
 	$(BABEL) compile -D normlab -d $(CATALOGUE)
+
+pictures: .venv/.test
+	$(PY) docs/pictures.py
+	$(PY) examples/execute.py
 
 clean:
 	rm -rf .venv build dist normlab.pot normlab-report.html

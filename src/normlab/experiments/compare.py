@@ -126,7 +126,7 @@ def run(methods: Methods = None, *, preset: str | None = None, on_arm: OnArm | N
         "seeds": [settings.seed + k for k in range(settings.seeds)],
         "arms": [],
         "verdicts": [],
-        "notes": notes + input_notes(arms, settings),
+        "notes": notes + input_notes(arms, settings) + _noise_notes(arms),
         "nonfinite": None,
     }
     finished: list[Document] = document["arms"]
@@ -164,6 +164,14 @@ def _cut_to_data(settings: Settings, inputs: Inputs) -> tuple[Settings, list[dic
         notes.append(both("the data have {rows} rows; batch {batch} is cut to that", rows=rows, batch=settings.batch))
         settings = replace(settings, batch=rows)
     return settings, notes
+
+
+def _noise_notes(arms: Sequence[Arm]) -> list[dict[str, str]]:
+    return [
+        both("{label}: what it drops at random differs between inputs too, and counts as signal here", label=arm.label)
+        for arm in arms
+        if arm.role == "dropout"
+    ]
 
 
 def _arm_document(arm: Arm, settings: Settings, seeds: Sequence[int], drawn: Callable[[int], Draws]) -> Document:
