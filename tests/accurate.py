@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import normlab as nl
+from comparing import compare
 from grid import made_of_statistics
 from long_references import Long, long_reference
 from normlab.definition import Definition
@@ -50,3 +51,8 @@ def shape_with(d: Definition, layout: str, length: int) -> tuple[int, ...]:
         long = "..."
     sizes[long] = length
     return tuple(sizes[n] for n in layout.split())
+
+
+def in_rows(x: np.ndarray, y: np.ndarray, row: str = "forward", **how: Any) -> None:
+    """Every row of x and y is one set."""
+    compare(y, long_reference(x, **how).z, row, sets=row_sets(x))

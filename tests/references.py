@@ -18,7 +18,7 @@ from mpmath import mp, mpf
 from comparing import Exact
 from normlab.definition import Choice, Definition
 
-__all__ = ["Reference", "exact", "number_sets", "reference"]
+__all__ = ["Reference", "exact", "largest_of", "number_sets", "reference"]
 
 BITS = 300
 
@@ -263,3 +263,14 @@ def reference(
         x, sets, channel, centre=definition.centre, spread=definition.spread, eps_rule=definition.eps_rule,
         eps=(definition.eps if eps is None else eps) or 0.0, weight=weight, bias=bias, running=running, mask=mask,
     )  # fmt: skip
+
+
+def largest_of(truth: Any, layer: Any) -> np.ndarray:
+    """The scale of the output: the largest |z| of the set times |weight|, plus |bias|."""
+    z = np.abs(np.array([float(v) for v in truth.z]).reshape(truth.shape))
+    sets, channel = truth.sets.reshape(truth.shape), truth.channel.reshape(truth.shape)
+    largest = np.zeros(int(sets.max()) + 1)
+    np.maximum.at(largest, sets.ravel(), z.ravel())
+    weight, bias = (layer.params.get(n) if n else None for n in layer.definition.affine)
+    scale = largest[sets] * (1.0 if weight is None else np.abs(np.ravel(weight))[channel])
+    return scale + (0.0 if bias is None else np.abs(np.ravel(bias))[channel])

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -150,7 +149,7 @@ def test_click_runs_it_as_any_other_command() -> None:
 def test_the_version_is_the_package_s(call: Caller) -> None:
     import normlab
 
-    assert call("--version").out.strip().startswith(f"normlab {normlab.__version__}")
+    assert call("--version").out == f"normlab {normlab.__version__}\n"
 
 
 def test_whoever_has_read_enough_ends_it_quietly() -> None:
@@ -169,16 +168,6 @@ def test_piped_output_has_no_colour_and_no_box_drawing(switch: dict[str, str]) -
     for arguments in (["compare", "none", "ln", *SMALL], ["guide", "bn"], ["guide"], ["info"]):
         said = finish(start(*arguments, **switch))
         assert said.code == 0 and "\x1b" not in said.out and not BOX.search(said.out.replace("→", "")), arguments
-
-
-def test_help_is_there_at_once() -> None:
-    """The goal is 250 ms; the best of five, because this machine also does other things."""
-    taken = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        assert finish(start("--help")).code == 0
-        taken.append(time.perf_counter() - begun)
-    assert min(taken) < 0.250
 
 
 def test_the_entry_point_is_the_module_s() -> None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import documents
 import pytest
-from commanding import too_wide
 
+import documents
+from commanding import too_wide
 from normlab.experiments.verdicts import verdicts
 from normlab.report.cells import cell_len, columns, pad, wrap
 from normlab.report.grid import Column, Paint, grid

@@ -209,6 +209,7 @@ def test_the_constraints_pin_every_requirement_at_or_above_its_bound() -> None:
 
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
+    assert len(pins) == sum(not line.startswith("#") for line in lines), "a package is pinned twice"
     for line in requirements():
         name, bound = line.split(">=")
         assert Version(pins[name.lower()]) >= Version(bound), line

@@ -28,10 +28,9 @@ def made(d: Definition, **settings: Any) -> face.Layer:
 # Corners
 
 
-@pytest.mark.parametrize("case", CASES, ids=spoken)
+# Weights have no batch that could be empty.
+@pytest.mark.parametrize("case", [c for c in CASES if "o" not in c.layout.split()], ids=spoken)
 def test_an_empty_batch_is_an_empty_output(case: Case) -> None:
-    if "c" not in case.layout and case.layout != "...":
-        return  # weights have no batch
     d, layer = case.definition, case.layer()
     before = {n: np.asarray(a).copy() for n, a in layer.state.items()}
     axis = case.layout.split().index("n") if "n" in case.layout.split() else 0

@@ -15,8 +15,8 @@ from grid import CHANNELS, Case, acting, cases, layouts, made_of_statistics, sha
 from normlab import functional
 from normlab import numpy as face
 from normlab.definition import Definition
-from normlab.errors import ShapeError, UsageError
-from references import number_sets, reference
+from normlab.errors import ShapeError
+from references import largest_of, number_sets, reference
 
 WITH_ANSWER = [d for d in acting() if d.worked is not None]
 
@@ -63,7 +63,7 @@ def test_the_layer_agrees_with_the_exact_formula(case: Case, affine: str) -> Non
     case = Case(case.definition, case.layout, case.shape, case.options, affine=affine)
     layer, x = case.layer(), case.x()
     truth = reference(case.definition, x, layout=case.layout, options=case.options, arrays=layer.params)
-    compare(layer(x), truth.y, "forward", str(case), scale=_largest(truth, layer))
+    compare(layer(x), truth.y, "forward", str(case), scale=largest_of(truth, layer))
 
 
 @pytest.mark.parametrize("case", [c for c in cases(everything=False) if c.definition.has_running], ids=spoken)
@@ -74,20 +74,9 @@ def test_in_evaluation_the_layer_uses_what_it_has_kept(case: Case) -> None:
     assert int(before["num_batches_tracked"]) == 3 and np.all(before["running_var"] != 1.0)
     kept = (before["running_mean"], before["running_var"])
     truth = reference(case.definition, x, layout=case.layout, arrays=layer.params, running=kept)
-    compare(layer(x), truth.y, "forward", str(case), scale=_largest(truth, layer))
+    compare(layer(x), truth.y, "forward", str(case), scale=largest_of(truth, layer))
     for name, value in before.items():
         same_bytes(layer.state[name], value, name)
-
-
-def _largest(truth: Any, layer: face.Layer) -> np.ndarray:
-    """The scale of the output: the largest |z| of the set times |weight|, plus |bias|."""
-    z = np.abs(np.array([float(v) for v in truth.z]).reshape(truth.shape))
-    sets, channel = truth.sets.reshape(truth.shape), truth.channel.reshape(truth.shape)
-    largest = np.zeros(int(sets.max()) + 1)
-    np.maximum.at(largest, sets.ravel(), z.ravel())
-    weight, bias = (layer.params.get(n) if n else None for n in layer.definition.affine)
-    scale = largest[sets] * (1.0 if weight is None else np.abs(np.ravel(weight))[channel])
-    return scale + (0.0 if bias is None else np.abs(np.ravel(bias))[channel])
 
 
 @pytest.mark.parametrize("case", cases(dtype="float32"), ids=spoken)
@@ -175,74 +164,6 @@ def test_any_spread_of_a_definition_agrees_with_the_exact_formula(d: Definition,
             compare(layer(x), truth.y, row, f"{spread} {centre} {eps_rule} {eps}", sets=truth.sets.reshape(x.shape))
 
 
-@pytest.mark.parametrize("spread", ["std", "rms", "mean_abs", "l1", "l2", "max", None])
-@pytest.mark.parametrize("centre", [True, False], ids=["centred", "not_centred"])
-@pytest.mark.parametrize("eps_rule", ["inside", "outside", "floor"])
-def test_normalize_is_the_plain_formula(spread: str | None, centre: bool, eps_rule: str) -> None:
-    x = np.random.default_rng(3).standard_normal((4, 6, 3)) + 0.5
-    weight, bias = np.random.default_rng(4).standard_normal((2, 6))
-    for eps in (0.0, 1e-5, 0.7):
-        groups = x.reshape(4, 2, 3, 3)
-        mean = groups.mean((2, 3), keepdims=True)
-        top = groups - mean if centre else groups
-        below = top - mean if spread == "std" and not centre else top
-        root = {
-            "std": lambda b: np.sqrt((b**2).mean((2, 3), keepdims=True)),
-            "rms": lambda b: np.sqrt((b**2).mean((2, 3), keepdims=True)),
-            "mean_abs": lambda b: np.abs(b).mean((2, 3), keepdims=True),
-            "l1": lambda b: np.abs(b).sum((2, 3), keepdims=True),
-            "l2": lambda b: np.sqrt((b**2).sum((2, 3), keepdims=True)),
-            "max": lambda b: np.abs(b).max((2, 3), keepdims=True),
-        }[spread or "std"](below)
-        divisor = {
-            "inside": np.sqrt(root**2 + eps), "outside": root + eps, "floor": np.maximum(root, eps),
-        }[eps_rule]  # fmt: skip
-        wanted = (top / (divisor if spread else 1.0)).reshape(4, 6, 3) * weight[:, None] + bias[:, None]
-        got = nl.normalize(
-            x, "n (g [c]) [...]", g=2, centre=centre, spread=spread, eps=eps, eps_rule=eps_rule,
-            weight=weight, bias=bias, affine="(g c)",
-        )  # fmt: skip
-        compare(got, wanted, "identity", f"eps={eps}")
-        compare(nl.normalize(x, "n (g [c]) [...]", g=2, centre=centre, spread=spread, eps=eps, eps_rule=eps_rule,
-                             weight=weight, bias=bias), wanted, "identity")  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"spread": "var"}, "unknown spread 'var'"),
-        ({"eps_rule": "insde"}, "Did you mean inside"),
-        ({"eps": -1}, "eps must be a finite number of at least 0, got -1"),
-        ({"eps": float("nan")}, "got nan"),
-        ({"eps": "1"}, "got '1'"),
-        ({"eps": True}, "got True"),
-        ({"eps": np.ones(2)}, "got array"),
-        ({"eps": 10**400}, "eps must be"),
-        ({"weight": np.ones(5)}, r"weight must have the shape \(6,\) of affine='\(g c\)', got \(5,\)"),
-        ({"bias": np.ones((6, 1))}, r"bias must have the shape \(6,\)"),
-        ({"weight": np.ones(6), "affine": "d"}, "names 'd'"),
-        ({"weight": np.ones(6) * 1j}, "weight must hold real numbers, got elements of complex128"),
-        ({"weight": [[1], [2, 3]]}, "nested lists of unequal lengths"),
-        ({"g": 4}, "g=4 does not divide"),
-        ({"h": 4}, "has no axis 'h'"),
-    ],
-)
-def test_normalize_refuses_what_it_cannot_use(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        nl.normalize(np.ones((4, 6, 3)), "n (g [c]) [...]", **{"g": 2, **arguments})
-
-
-def test_normalize_takes_weights_of_any_axes() -> None:
-    x = np.random.default_rng(0).standard_normal((4, 6, 3))
-    plain = nl.normalize(x, "n c [...]")
-    for affine, shape in (("", ()), ("n", (4, 1, 1)), ("n c", (4, 6, 1)), ("...", (1, 1, 3)), ("n c ...", (4, 6, 3))):
-        w = np.random.default_rng(1).standard_normal(shape)
-        own = w.reshape([s for s in shape if s > 1])
-        compare(nl.normalize(x, "n c [...]", weight=own, affine=affine), plain * w, "identity", affine)
-    with pytest.raises(UsageError, match="names no axis c"):
-        nl.normalize(x, "n [d ...]", weight=np.ones(6))
-
-
 @pytest.mark.parametrize("definition", acting(), ids=lambda d: d.name)
 def test_every_layout_gives_the_same_numbers(definition: Definition) -> None:
     usual = layouts(definition)[0]
@@ -292,7 +213,7 @@ def test_trailing_sizes_pool_all_of_them(name: str, sizes: tuple[int, ...]) -> N
     layer = getattr(face, d.class_name)(sizes)
     layer.params = {n: np.random.default_rng(5).standard_normal(sizes) for n in layer.params}
     truth = reference(d, x, arrays=layer.params, trailing=len(sizes))
-    compare(layer(x), truth.y, "forward", name, scale=_largest(truth, layer))
+    compare(layer(x), truth.y, "forward", name, scale=largest_of(truth, layer))
     same_bytes(getattr(functional, name)(x, **layer.params), layer(x), name)
     one_sample = layer(x[0]) if len(sizes) < 4 else None
     assert one_sample is None or one_sample.shape == x[0].shape
@@ -311,60 +232,6 @@ def test_one_axis_is_enough_where_no_batch_is_named(name: str) -> None:
     x = np.random.default_rng(0).standard_normal(8)
     many = getattr(functional, name)(np.stack([x, 2 * x]))
     same_bytes(getattr(functional, name)(x), many[0], name)
-
-
-@pytest.mark.parametrize("d", [d for d in acting() if d.forward is None and d.role != "weight"], ids=lambda d: d.name)
-def test_a_mask_says_what_is_measured(d: Definition) -> None:
-    """The statistics are those of the elements that count, NaN in the others included; all are normalized."""
-    layout = "n c ..."
-    options = {"over": "sample"} if any(o.name == "over" for o in d.options) else {}
-    x = np.random.default_rng(0).standard_normal((4, CHANNELS, 5))
-    mask = np.random.default_rng(1).random((4, 5)) > 0.3
-    layer = face.build(d, CHANNELS, layout=layout, options=options)
-    line = d.lines(layer.options)[""].arrange(layout)
-    if not {"n", "..."} & set(line.pooled):
-        with pytest.raises(UsageError, match="mask= is for methods that pool over n or"):
-            layer(x, mask=mask)
-        return
-    truth = reference(d, x, layout=layout, options=options, arrays=layer.params, mask=mask)
-    clean = layer(x, mask=mask)
-    compare(clean, truth.y, "forward", d.name, scale=_largest(truth, layer))
-    function = getattr(functional, d.name)
-    same_bytes(function(x, layout=layout, mask=mask, **layer.params, **options), clean, d.name)
-    dirty = np.where(mask[:, None], x, np.nan)
-    same_bytes(np.where(mask[:, None], layer(dirty, mask=mask), 0), np.where(mask[:, None], clean, 0), d.name)
-    everywhere = layer(x, mask=np.ones((4, 5), bool))
-    compare(everywhere, layer(x), "identity", d.name)
-
-
-@pytest.mark.parametrize(
-    "mask", [np.ones((4, 5)), np.ones((4, 8), bool), np.ones((4, 8, 5), bool), np.array(True), [[1] * 5] * 4, "yes"],
-    ids=["float", "channels", "full", "scalar", "list", "text"],
-)  # fmt: skip
-def test_a_mask_must_be_boolean_and_without_channels(mask: Any) -> None:
-    with pytest.raises(ShapeError, match=r"batch_norm: mask must be boolean and have x's shape without channels, \(4, 5\)"):
-        functional.batch_norm(np.ones((4, 8, 5)), mask=mask)
-
-
-@pytest.mark.parametrize("name", ["local_response_norm", "selu", "weight_norm", "film"])
-def test_a_method_that_measures_nothing_over_the_batch_takes_no_mask(name: str) -> None:
-    layer = getattr(face, nl.method(name).class_name)(8)
-    x = np.ones((8, 8))
-    inputs = (np.ones((8, 1)),) if name == "film" else ()
-    with pytest.raises(UsageError, match="mask"):
-        layer(x, *inputs, mask=np.ones(8, bool))
-
-
-def test_a_fully_masked_channel_leaves_its_running_statistics_alone() -> None:
-    x = np.random.default_rng(0).standard_normal((4, 3, 5))
-    layer = face.BatchNorm(3)
-    layer(x, mask=np.zeros((4, 5), bool))
-    assert np.array_equal(layer.state["running_mean"], np.zeros(3)) and np.array_equal(layer.state["running_var"], np.ones(3))
-    one = face.InstanceNorm(3, running=True, momentum=1.0)
-    mask = np.ones((4, 5), bool)
-    mask[0] = False
-    one(x, mask=mask)
-    compare(one.state["running_mean"], x[1:].mean((0, 2)), "identity")
 
 
 def test_the_reference_is_not_the_package() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from normlab.cli import failing, speaking
+from normlab.cli import failing, speaking, streams
 from normlab.errors import unknown
 from normlab.language import N_, translate
 
@@ -59,19 +59,22 @@ class Group(speaking.Speaker, click.Group):
 def serve(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; every way in which it can fail ends in `failing.code_of`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):  # a console that cannot write Hangul shows ? instead of stopping
-        if getattr(stream, "encoding", "utf-8").lower().replace("-", "") != "utf8" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    streams.prepare()
     with speaking.in_language(given):
-        try:
-            with normlab.make_context(speaking.program(), list(given)) as ctx:
-                normlab.invoke(ctx)
-            sys.stdout.flush()
-            return 0
-        except Exception as problem:
-            return failing.code_of(problem, given)
-        except KeyboardInterrupt:
-            return failing.interrupted(given)
+        if speaking.language() == "ko" and not streams.can_write("가"):
+            failing.complain(_NO_HANGUL.format(encoding=sys.stdout.encoding))
+        return failing.flushed(_served(given), given)
+
+
+def _served(given: Sequence[str]) -> int:
+    try:
+        with normlab.make_context(speaking.program(), list(given)) as ctx:
+            normlab.invoke(ctx)
+        return 0
+    except Exception as problem:
+        return failing.code_of(problem, given)
+    except KeyboardInterrupt:
+        return failing.interrupted(given)
 
 
 @click.command(
@@ -90,9 +93,9 @@ def serve(arguments: Sequence[str] | None = None) -> int:
 def normlab(ctx: click.Context, version: bool, **_: Any) -> None:
     """Three lines where no verb is given; the verbs do the rest."""
     if version:
-        from importlib.metadata import version as version_of
+        from normlab import __version__
 
-        click.echo(f"normlab {version_of('normlab')}")
+        click.echo(f"normlab {__version__}")
     elif ctx.invoked_subcommand is None:
         say, program = speaking.language(), speaking.program()
         click.echo(translate(_WHAT, say))
@@ -101,6 +104,8 @@ def normlab(ctx: click.Context, version: bool, **_: Any) -> None:
         click.echo(f"  {program} compare")
 
 
+# Not for the catalogue: whoever reads this could not read it in Korean.
+_NO_HANGUL = "{encoding} has no Hangul, so ? stands in its place. PYTHONIOENCODING=utf-8 lets it through."
 _WHAT = N_("See what a normalization does to a network, and choose one on evidence.")
 _HOW = N_("The verbs: {program} --help. The techniques: {program} guide")
 _MORE = N_("Start here: none, batch and layer normalization on five sigmoid layers.")

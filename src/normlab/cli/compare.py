@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from normlab.language import N_, translate
 
 from .failing import INTERRUPTED, Stop, complain
-from .parameters import NUMBER_OR_NAME, WHOLE
+from .parameters import NUMBER_OR_NAME, PATH, WHOLE
 from .screen import look
 from .speaking import flag, language, program, verb
+from .streams import print_json
 from .writing import check_figures, check_outputs, write, write_figures
+
+if TYPE_CHECKING:
+    from normlab.experiments.compare import Comparison
 
 SEEDS_FOR_INTERVALS = 20
 
@@ -35,7 +39,7 @@ SEEDS_FOR_INTERVALS = 20
 )
 @click.argument("methods", nargs=-1)
 @flag("--preset", metavar="NAME", help=N_("settings under a name, such as note-1, note-5, dlfs; flags given win"))
-@flag("--data", metavar="NAME|FILE", help=N_("normal (the default), digits, or a file: .csv, .npy, .npz"))
+@flag("--data", type=PATH, metavar="NAME|FILE", help=N_("normal (the default), digits, or a file: .csv, .npy, .npz"))
 @flag("--net", metavar="KIND", help=N_("dense (the default) or conv, 3 x 3 convolutions on images"))
 @flag("--layers", type=WHOLE, help=N_("how many layers; 5 by default"))
 @flag("--width", type=WHOLE, help=N_("units or channels of each layer; 100 by default"))
@@ -49,10 +53,11 @@ SEEDS_FOR_INTERVALS = 20
 @flag("--dtype", metavar="NAME", help=N_("float64 (the default) or float32"))
 @flag("--seeds", type=WHOLE, help=N_("how many seeds; from 2 on with intervals of 95 %"))
 @flag("--seed", type=WHOLE, help=N_("the first seed; 0 by default"))
-@flag("-o", "--output", "outputs", multiple=True, metavar="FILE",
+@flag("-o", "--output", "outputs", type=PATH, multiple=True, metavar="FILE",
       help=N_("write FILE.html (the report) or FILE.json; repeatable"))
 @flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
-@flag("--save-figures", metavar="DIR", help=N_("write each figure into DIR as SVG, with the plot extra as PNG too"))
+@flag("--save-figures", type=PATH, metavar="DIR",
+      help=N_("write each figure into DIR as SVG, with the plot extra as PNG too"))
 def compare(
     methods: Sequence[str], outputs: Sequence[str], large: bool, save_figures: str | None, as_json: bool,
     lang: str, debug: bool, **given: Any,
@@ -65,22 +70,34 @@ def compare(
 
     comparison, stopped = compared(list(methods) or None, arguments)
     document = comparison.to_dict()
-    if as_json:
-        click.echo(comparison.to_json())
-    else:
-        show(document)
-    for path in sorted(files, key=_is_page):  # what cannot be refused comes first
-        write(path, _page(document, large) if _is_page(path) else comparison.to_json() + "\n")
-        complain(translate("wrote {path}", language(), path=path))
-    if folder is not None:
-        for path in write_figures(folder, comparison):
-            complain(translate("wrote {path}", language(), path=path))
+    try:
+        if not as_json:
+            show(document)
+    finally:  # nobody may be reading stdout any more
+        stopped = _write(comparison, files, folder, large) or stopped
+    if as_json:  # after the files: where one fails, the one document is about that
+        print_json(comparison.to_json())
     if stopped:
         complain(translate("interrupted; what was finished is kept", language()))
         raise Stop(INTERRUPTED)
     if comparison.exit_code:
         complain(not_finite(document))
         raise Stop(comparison.exit_code)
+
+
+def _write(comparison: Comparison, files: Sequence[Path], folder: Path | None, large: bool) -> bool:
+    """Write the files that were asked for, and return whether Ctrl-C came between them."""
+    document = comparison.to_dict()
+    try:
+        for path in sorted(files, key=_is_page):  # what cannot be refused comes first
+            write(path, _page(document, large) if _is_page(path) else comparison.to_json() + "\n")
+            complain(translate("wrote {path}", language(), path=path))
+        if folder is not None:
+            for path in write_figures(folder, comparison):
+                complain(translate("wrote {path}", language(), path=path))
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _is_page(path: Path) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import click
+from .streams import print_json
 
 __all__ = ["Envelope"]
 
@@ -32,4 +32,4 @@ class Envelope:
             "wall_s": round(time.perf_counter() - self._began, 6),
             **content,
         }
-        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+        print_json(json.dumps(document, ensure_ascii=False, allow_nan=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from normlab.language import translate
 
 from .speaking import language
 
-__all__ = ["NUMBER_OR_NAME", "WHOLE"]
+__all__ = ["NUMBER_OR_NAME", "PATH", "WHOLE"]
 
 
 class Whole(click.ParamType):
@@ -26,8 +27,8 @@ class Whole(click.ParamType):
         try:
             return int(str(value))
         except ValueError:
-            flag = param.opts[0] if param is not None else "?"
-            came = repr(value)
+            came = reprlib.repr(value)  # of a thousand digits the first and the last few
+            flag = _flag(param)
             message = translate("{flag}: a whole number is required, got {came}.", language(), flag=flag, came=came)
             raise UsageError(message) from None
 
@@ -47,5 +48,22 @@ class NumberOrName(click.ParamType):
             return value
 
 
+class NotEmpty(click.ParamType):
+    """A name or a path; an empty one, as an unset variable of a shell gives it, would mean the current folder."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value as it came, or a UsageError that names the flag."""
+        if not str(value).strip():
+            raise UsageError(translate("{flag}: must not be empty.", language(), flag=_flag(param)))
+        return str(value)
+
+
+def _flag(param: click.Parameter | None) -> str:
+    return param.opts[0] if param is not None else "?"
+
+
 WHOLE = Whole()
 NUMBER_OR_NAME = NumberOrName()
+PATH = NotEmpty()

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from normlab.errors import ReadWriteError, UsageError
+from normlab.errors import NormlabError, ReadWriteError, UsageError
 from normlab.language import N_, translate
 
 from .envelope import Envelope
+from .parameters import PATH
 from .speaking import flag, language, verb
 from .writing import check_outputs, write
 
@@ -37,7 +38,7 @@ REQUIRED = ("command", "settings", "arms", "verdicts")
     ],
 )
 @click.argument("runs", nargs=-1)
-@flag("-o", "--output", "outputs", multiple=True, metavar="FILE.html",
+@flag("-o", "--output", "outputs", type=PATH, multiple=True, metavar="FILE.html",
       help=N_("where to; normlab-report.html by default"))
 @flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
 def report(runs: Sequence[str], outputs: Sequence[str], large: bool, as_json: bool, lang: str, debug: bool) -> None:
@@ -54,7 +55,7 @@ def report(runs: Sequence[str], outputs: Sequence[str], large: bool, as_json: bo
     for path in files:
         write(path, page)
     if as_json:
-        envelope.print(written=[{"path": str(path), "bytes": len(page.encode())} for path in files])
+        envelope.print(written=[{"path": str(path), "bytes": path.stat().st_size} for path in files])
         return
     for path in files:
         click.echo(translate("wrote {path}", say, path=path))
@@ -107,7 +108,9 @@ def _page(documents: Sequence[dict[str, Any]], runs: Sequence[str], say: str, la
 
     try:
         return render(documents, lang=say, limit=not large)
-    except (AttributeError, IndexError, KeyError, TypeError) as problem:  # a document that somebody has cut or changed
+    except (NormlabError, MemoryError, OSError):
+        raise
+    except Exception as problem:  # a document that somebody has cut or changed may break a page in any way
         what = f"{type(problem).__name__}: {problem}"
         message = translate("{paths}: is not a complete run: {what}.", say, paths=", ".join(runs), what=what)
         raise UsageError(message) from problem

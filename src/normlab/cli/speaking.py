@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from normlab.errors import UsageError
 from normlab.language import LANGUAGES, N_, choose, translate
 
 __all__ = ["Speaker", "asked", "debug_flag", "flag", "in_language", "lang_flag", "language", "program", "verb"]
@@ -79,7 +80,21 @@ def flag(*names: str, **rest: Any) -> Callable[[Any], Any]:
     return click.option(*names, cls=Flag, **rest)
 
 
-lang_flag = flag("--lang", type=click.Choice([*LANGUAGES, "auto"]), metavar="en|ko|auto", default="auto",
+class Language(click.ParamType):
+    """A language of the catalogue, or the locale's."""
+
+    name = "LANG"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The language, or a UsageError that lists them; `in_language` has chosen it before."""
+        names = [*LANGUAGES, "auto"]
+        if value not in names:
+            message = N_("{flag}: one of {names} is required, got {came}.")
+            raise UsageError(translate(message, language(), flag="--lang", names=", ".join(names), came=repr(value)))
+        return str(value)
+
+
+lang_flag = flag("--lang", type=Language(), metavar="en|ko|auto", default="auto",
                  help=N_("the language; auto is the locale's"))  # fmt: skip
 debug_flag = flag("--debug", is_flag=True, help=N_("print a traceback where something fails"))
 json_flag = flag("--json", "as_json", is_flag=True, help=N_("print one JSON document on stdout and nothing else"))
@@ -120,12 +135,25 @@ class Speaker(click.Command):
         return "\n".join(lines)
 
 
+class Verb(Speaker):
+    """A command that says in the chosen language which argument is one too many."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's parsing, with our own refusal."""
+        rest = super().parse_args(ctx, args)
+        if ctx.args and not ctx.resilient_parsing:
+            message = N_("{verb}: too many arguments, from {word} on.")
+            hint = translate("See {command} --help.", language(), command=ctx.command_path)
+            raise UsageError(translate(message, language(), verb=self.name, word=repr(ctx.args[0])), hint=hint)
+        return rest
+
+
 def verb(name: str, *, usage: str, help: str, examples: Sequence[str] = ()) -> Callable[[Any], click.Command]:
     """A verb: a command with the three flags that every verb takes."""
 
     def decorate(function: Any) -> click.Command:
-        settings = {"help_option_names": ["-h", "--help"]}
-        make = click.command(name, cls=Speaker, usage=usage, help=help, examples=examples, context_settings=settings)
+        settings = {"help_option_names": ["-h", "--help"], "allow_extra_args": True}  # `Verb` refuses them
+        make = click.command(name, cls=Verb, usage=usage, help=help, examples=examples, context_settings=settings)
         command = make(function)
         for add in (json_flag, lang_flag, debug_flag):  # behind the verb's own flags
             add(command)

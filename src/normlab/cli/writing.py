@@ -66,7 +66,8 @@ def write(path: Path, content: str | bytes) -> None:
     Raises:
         ReadWriteError: with what the operating system says; nothing is left behind, and an older file stays whole.
     """
-    raw = content.encode() if isinstance(content, str) else content
+    # The name of a file may hold bytes that are no text: they are written as escapes, in JSON its own.
+    raw = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     target = Path(os.path.realpath(path))  # a link keeps pointing where it points
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -83,26 +84,28 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def check_figures(folder: str | None) -> Path | None:
-    """The folder for figures, made where it is missing. Raises ReadWriteError where it cannot be."""
+    """The folder for figures; made only when they are written. Raises ReadWriteError where it cannot be."""
     if folder is None:
         return None
     path = Path(folder)
+    check_folder(next(one for one in (path, *path.parents) if one.exists() or one.parent == one))
+    return path
+
+
+def _make(folder: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        pass  # a file: `check_folder` says so
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         reason = problem.strerror or str(problem)
-        message = translate("{path}: cannot be made: {reason}.", language(), path=folder, reason=reason)
+        message = translate("{path}: cannot be made: {reason}.", language(), path=str(folder), reason=reason)
         raise ReadWriteError(message) from problem
-    check_folder(path)
-    return path
 
 
 def write_figures(folder: Path, comparison: Comparison) -> list[Path]:
     """Write each figure as SVG, and with the plot extra matplotlib's as PNG; return what was written."""
     from normlab.report import figures
 
+    _make(folder)
     written = []
     for name, drawing in figures(comparison.to_dict(), language()).items():
         path = folder / f"{name}.svg"
