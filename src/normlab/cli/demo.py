@@ -15,7 +15,7 @@ import click
 
 from normlab.language import LANGUAGES, N_, translate
 
-from . import failing, speaking
+from . import failing, speaking, streams
 from .screen import look
 from .writing import write
 
@@ -38,9 +38,10 @@ NEXT = (
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run the demonstration and return the exit code."""
+    streams.prepare()
     with speaking.in_language(list(arguments)):
         try:
-            return _run()
+            return failing.flushed(_run(), list(arguments))
         except Exception as problem:
             return failing.code_of(problem, list(arguments))
         except KeyboardInterrupt:

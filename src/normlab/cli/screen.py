@@ -32,9 +32,9 @@ def look() -> Look:
 
 
 def show_markdown(text: str) -> None:
-    """Print Markdown: laid out by Rich on a terminal, as plain text into a pipe."""
+    """Print Markdown: laid out by Rich on a terminal with colours, elsewhere as plain text."""
     how = look()
-    if not how.terminal:
+    if not how.color:
         from normlab.report.plain import plain
 
         sys.stdout.write(plain(text, how.width))
@@ -42,4 +42,4 @@ def show_markdown(text: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console(width=how.width, no_color=not how.color, highlight=False).print(Markdown(text, hyperlinks=False))
+    Console(width=how.width, highlight=False).print(Markdown(text, hyperlinks=False))

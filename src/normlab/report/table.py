@@ -121,7 +121,7 @@ def _one_layer(arms: Sequence[Any], lang: str, paint: Paint, width: int) -> list
     """What enters the activation function beside what leaves it."""
     layers = [arm["layers"][0] for arm in arms]
     enters, leaves = translate("enters the activation", lang), translate("leaves it", lang)
-    mean, var = translate("mean", lang), translate("var", lang)
+    mean, var = "mean", translate("var", lang)  # in the middle of a table no heading is Hangul, which is two cells wide
     columns = [
         Column(enters, mean, [_mean(layer["pre"]) for layer in layers]),
         Column(enters, var, [_moment(layer["pre"]["var"]) for layer in layers]),
