@@ -14,7 +14,7 @@ from .failing import INTERRUPTED, Stop, complain
 from .parameters import NUMBER_OR_NAME, PATH, WHOLE
 from .screen import look
 from .speaking import flag, language, program, verb
-from .streams import print_json
+from .streams import going_on, print_json
 from .writing import check_figures, check_outputs, write, write_figures
 
 if TYPE_CHECKING:
@@ -71,12 +71,14 @@ def compare(
     comparison, stopped = compared(list(methods) or None, arguments)
     document = comparison.to_dict()
     try:
-        if not as_json:
-            show(document)
-    finally:  # nobody may be reading stdout any more
+        with going_on():
+            if not as_json:
+                show(document)
+    finally:  # a table that cannot be shown is no reason to lose the files
         stopped = _write(comparison, files, folder, large) or stopped
     if as_json:  # after the files: where one fails, the one document is about that
-        print_json(comparison.to_json())
+        with going_on():
+            print_json(comparison.to_json())
     if stopped:
         complain(translate("interrupted; what was finished is kept", language()))
         raise Stop(INTERRUPTED)

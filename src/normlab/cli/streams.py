@@ -6,10 +6,11 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 
 import click
 
-__all__ = ["can_write", "discard_stdout", "prepare", "print_json"]
+__all__ = ["can_write", "discard_stdout", "going_on", "prepare", "print_json"]
 
 
 def prepare() -> None:
@@ -38,6 +39,15 @@ def print_json(text: str) -> None:
     """Print a document. JSON is UTF-8: a stdout with another encoding gets JSON's own escapes, which all can hold."""
     encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "")
     click.echo(text if encoding == "utf8" and can_write(text) else json.dumps(json.loads(text)))
+
+
+@contextlib.contextmanager
+def going_on() -> Iterator[None]:
+    """Whoever reads stdout may leave (`normlab ... | head`); what else the verb has to do is done all the same."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_stdout()
 
 
 def discard_stdout() -> None:

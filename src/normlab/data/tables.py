@@ -64,14 +64,15 @@ def read_table(path: str | os.PathLike[str]) -> NDArray[np.float64]:
     if not isinstance(text, str) or "\0" in text:
         raise UsageError(f"read_table: the path must be a string or a Path without \\0, got {path!r}.")
     file = Path(text)
+    with _reading(file):
+        if not file.is_file() and file.exists():
+            raise ReadWriteError(f"{file}: a file is required, this is a folder or a device.")
     read = _READERS.get(file.suffix.lower())
     if read is None:
         came = f"got the ending {file.suffix!r}" if file.suffix else "got no ending"
         hint = "Save it as .csv, for example."
         raise UsageError(f"{file}: the file must end in .csv, .npy or .npz, {came}.", hint=hint)
     with _reading(file):
-        if not file.is_file() and file.exists():
-            raise ReadWriteError(f"{file}: a file is required, this is a folder or a device.")
         check_bytes(file, file.stat().st_size)
         table = read(file)
     return np.ascontiguousarray(table, dtype=np.float64)

@@ -121,9 +121,11 @@ def _find(name: str) -> Definition:
 
 def _arm(definition: Definition, label: str, given: Mapping[str, Any], preset: Preset) -> Arm:
     filled = {**preset.options.get(definition.name, {}), **given}
+    known = [*(["eps"] if definition.eps is not None else []), *(o.name for o in definition.all_options)]
+    for name in filled:
+        if name not in known:
+            raise unknown(f"option of {definition.name}", name, known or ["none"])
     eps = filled.pop("eps", None)
-    if definition.eps is None and eps is not None:
-        raise unknown(f"option of {definition.name}", "eps", [o.name for o in definition.all_options] or ["none"])
     if definition.eps is not None:
         from normlab.fitting import check_eps
 
