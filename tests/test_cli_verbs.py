@@ -65,8 +65,17 @@ def test_the_steps_hold_80_columns(call: Caller, name: str, lang: str) -> None:
     assert said.code == 0 and too_wide(said.out) == [] and len(said.out) > 100
 
 
-def test_markdown_is_printed_as_it_is(call: Caller) -> None:
-    assert call("guide", "bn", "--markdown", "--lang", "ko").out == cards.card("bn", "ko").markdown()
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_markdown_is_printed_as_it_is(call: Caller, name: str, lang: str) -> None:
+    text = call("guide", name, "--markdown", "--lang", lang).out
+    assert text == cards.card(name, lang).markdown() and text.startswith("# ")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [f"## {one}" for one in cards.HEADINGS[lang]]
+
+
+def test_the_steps_and_the_overview_are_markdown_too(call: Caller) -> None:
+    assert "```" in call("guide", "bn", "--steps", "--markdown").out
+    assert call("guide", "--markdown").out == cards.overview("en")
 
 
 def test_the_guide_as_a_document(call: Caller) -> None:
@@ -180,3 +189,27 @@ def test_code_can_still_be_pasted_from_the_plain_text(name: str, lang: str) -> N
     assert code.startswith("```python")
     fence = code[: code.index("\n```", 3) + 4]
     compile(textwrap.dedent(plain(fence)), name, "exec")
+
+
+def test_a_checkout_that_was_never_installed_knows_its_extras_too(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = installed.needs()
+
+    def unknown(package: str) -> list[str]:
+        raise installed.PackageNotFoundError(package)
+
+    monkeypatch.setattr(installed, "requires", unknown)
+    found = installed.needs()
+    assert set(found) == set(known) and call("info").code == 0
+    for extra in (installed.BASE, "plot", "sklearn", "all"):
+        assert sorted(found[extra]) == sorted(known[extra])
+
+
+def test_where_no_extra_is_there_each_has_its_line(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = set(installed.needs()[installed.BASE])
+    real = installed._version
+    monkeypatch.setattr(installed, "_version", lambda package: real(package) if package in base else None)
+    for lang in LANGUAGES:
+        said = call("info", "--lang", lang)
+        assert said.code == 0 and too_wide(said.out) == []
+        for extra in info_verb.PURPOSES:
+            assert f'pip install -c constraints.txt -e ".[{extra}]"' in said.out

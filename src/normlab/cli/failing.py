@@ -54,7 +54,8 @@ def flushed(code: int, given: Sequence[str]) -> int:
     except BrokenPipeError:
         streams.discard_stdout()
     except OSError as problem:
-        return code_of(problem, given)
+        code = code_of(problem, given)
+    streams.settle_stderr()
     return code
 
 

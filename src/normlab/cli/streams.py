@@ -7,10 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 import click
 
-__all__ = ["can_write", "discard_stdout", "going_on", "prepare", "print_json"]
+__all__ = ["can_write", "discard_stdout", "going_on", "prepare", "print_json", "settle_stderr"]
 
 
 def prepare() -> None:
@@ -52,5 +53,17 @@ def going_on() -> Iterator[None]:
 
 def discard_stdout() -> None:
     """Let everything that is still to be written to stdout vanish, at the interpreter's exit too."""
-    with contextlib.suppress(OSError, ValueError):  # where stdout is no file, nothing will be flushed into it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard(sys.stdout)
+
+
+def settle_stderr() -> None:
+    """Write what stderr still holds, or let it vanish: the interpreter would make its failure the exit code."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    with contextlib.suppress(OSError, ValueError):  # where the stream is no file, nothing will be flushed into it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -64,7 +64,7 @@ def environment(lang: str) -> Environment:
 
 
 def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
-    size = len(page.encode())
+    size = len(page.encode(errors="backslashreplace"))
     allowed = min(LARGEST_BYTES, sum(_allowance(document) for document in documents))
     if size > allowed:
         raise UsageError(
