@@ -140,8 +140,8 @@ def _moved(
             var = var * (s.count / np.maximum(s.count - 1.0, 1.0))
         kept = [plan.names[a] for a in plan.kept]
         shape = [plan.split[a] for a in plan.kept]
-        # A set that the mask leaves empty says nothing.
-        says = np.ones(shape, bool) if shown.mask is None else shown.mask.any(axis=-1).reshape(shape)
+        # A set of which the mask leaves nothing, or a single element, says nothing.
+        says = np.ones(shape, bool) if shown.mask is None else (shown.mask.sum(axis=-1) > 1).reshape(shape)
         fresh = {}
         for spec, batch in zip(definition.states, (mean, var), strict=True):
             old = widen(held[spec.name])

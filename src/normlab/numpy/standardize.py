@@ -82,6 +82,8 @@ class Standardized:
         through = along * self._slope(base, s)
         if self.around is not None:
             through = self._uncentre(through, s)
+        if self.mask is not None:
+            g = np.where(self.mask | (s.root != 0), g, 0.0)
         dx = g - through
         if rule.centre:
             dx = self._uncentre(dx, s)
@@ -136,6 +138,9 @@ def standardize(
                 np, sets, (-1,), centre=rule.centre, spread=rule.spread, eps=rule.eps, mask=sets_mask
             )
             z, scale = formula.normalize(np, sets, statistics, **_using(rule))
+            if sets_mask is not None and rule.spread is not None:
+                # Where what counts has no spread, what is masked out has nothing to be measured by.
+                z = np.where(sets_mask | (statistics.root != 0), z, 0.0)
             z = from_sets(z, plan)
             if rule.spread == "std" and not rule.centre:
                 about = formula.statistics(np, sets, (-1,), centre=True, spread=None, eps=rule.eps, mask=sets_mask)
@@ -145,7 +150,6 @@ def standardize(
         result = result if bias is None else result + bias
         y.reshape(plan.split)[...] = result
     return Standardized(y, statistics, plan, rule, z, scale, weight, bias, sets_mask, around)
-
 
 
 def _using(rule: Rule) -> dict[str, Any]:
