@@ -24,7 +24,7 @@ def as_float(x: Any, who: str, name: str = "x") -> np.ndarray:
     if isinstance(x, np.ma.MaskedArray):
         raise DtypeError(
             f"{who}: {name} must be a plain array: a masked one would lose its mask.",
-            hint=f"Pass {name}.data and mask=~{name}.mask.",
+            hint=f"Pass {name}.data; methods that pool over samples or positions take mask=.",
         )
     if not isinstance(x, np.ndarray):
         raise DtypeError(
