@@ -19,11 +19,6 @@ VERBS = tuple(app.VERBS)
 BOX = re.compile("[\u2500-\u259f]")
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(capsys)
-
-
 def test_alone_it_says_three_lines_and_the_next_command(call: Caller) -> None:
     said = call()
     assert said.code == 0 and said.err == ""

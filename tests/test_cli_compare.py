@@ -21,15 +21,7 @@ from normlab.errors import ReadWriteError
 ARMS = ("none", "bn", "ln")
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(capsys)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")  # every command writes into a folder of its own
 
 
 def refused(said: Said, code: int, *phrases: str) -> None:

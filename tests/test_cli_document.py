@@ -24,15 +24,7 @@ MEASURED = ("mean", "var", "signal_var", "offset_var", "saturated", "slope", "gr
 PARTS_OF_A_LAYER = {"layer", "nonfinite", "histogram", "pre", *MEASURED}
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(capsys)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")  # every command writes into a folder of its own
 
 
 def run_of(call: Caller, *arguments: str, code: int = 0) -> Document:
@@ -145,7 +137,8 @@ def test_a_layer_that_overflows_is_named_with_its_arm_and_count(call: Caller) ->
     document = run_of(call, *arguments, code=4)
     check_run(document)
     found = document["nonfinite"]
-    assert found["arm"] == "none" and found["layer"] > 1 and found["count"] > 0
+    # Layer 1's values are near 1e200 and finite, but their variance is beyond any float64.
+    assert found["arm"] == "none" and found["layer"] == 1 and found["count"] > 0
     said = call("compare", *arguments)
     assert said.code == 4 and f"layer {found['layer']} of none: {found['count']}" in said.err
 

@@ -22,15 +22,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>"
 STRANGE: tuple[Any, ...] = (None, "12", HOSTILE, [], {}, -5, 10**400, {"mean": "x"}, [{}])
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(capsys)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")  # every command writes into a folder of its own
 
 
 @pytest.fixture

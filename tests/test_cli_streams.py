@@ -26,15 +26,7 @@ HANGUL = re.compile("[가-힣]")
 FULL = Path("/dev/full")
 
 
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Caller:
-    return Caller(capsys)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")  # every command writes into a folder of its own
 
 
 def shell(line: str, **more: str) -> Said:

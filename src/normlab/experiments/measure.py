@@ -63,6 +63,9 @@ def _describe(layer: int, run: LayerRun, edges: list[float]) -> Document:
     spread = out - means
     pre = run.pre.astype(np.float64, copy=False)
     slope = None if run.slope is None else np.abs(run.slope)
+    entering = {"mean": finite(pre.mean()), "var": finite(pre.var())}
+    # An overflow on the way (the variance of 1e200) counts once for each number that it leaves out.
+    lost = sum(value is None for value in entering.values())
     known = slope is not None and run.steepest is not None and bool(np.isfinite(slope).all())
     return {
         "layer": layer,
@@ -71,11 +74,11 @@ def _describe(layer: int, run: LayerRun, edges: list[float]) -> Document:
         "signal_var": finite(np.mean(spread * spread)),
         "offset_var": finite(means.var()),
         "saturated": finite(np.mean(slope < FLAT * run.steepest)) if known else None,  # type: ignore[operator]
-        "nonfinite": int(out.size - np.count_nonzero(np.isfinite(out))),
+        "nonfinite": int(out.size - np.count_nonzero(np.isfinite(out))) or lost,
         "grad_norm": None,
         "slope": finite(np.mean(slope, dtype=np.float64)) if known else None,  # type: ignore[arg-type]
         "histogram": _histogram(out, edges),
-        "pre": {"mean": finite(pre.mean()), "var": finite(pre.var())},
+        "pre": entering,
     }
 
 
