@@ -7,13 +7,16 @@ with size 1. Population statistics, never E[x^2] - E[x]^2:
     d    = x - mean(x);  d = d - mean(d)          # the second centring takes out the rounding of the first mean
     root = sqrt(mean(d^2))                        # or another spread; its sum is corrected once in the same way
     y    = d / sqrt(root^2 + eps)                 # or root + eps, or max(root, eps)
+
+A framework that differentiates by itself may differentiate this: what is constant in exact arithmetic (the units, what
+a rounding left) is cut off by `xp.stop`, where xp has it, and no root of 0 is differentiated.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["Statistics", "centred", "denominator", "normalize", "range_unit", "statistics"]
+__all__ = ["Statistics", "centred", "denominator", "normalize", "range_unit", "safe_sqrt", "statistics"]
 
 Array = Any
 
@@ -41,7 +44,20 @@ def range_unit(xp: Any, x: Array, axes: tuple[int, ...], eps: float) -> Array:
     # the smallest difference between two elements must not be lost either.
     huge, tiny = 2.0 ** (half - 24), 2.0 ** -(half - digits)
     down, up = 2.0 ** -(half + 24), 2.0 ** (half + digits + 1)
-    return xp.where(largest > huge, down, xp.where((largest < tiny) & (largest > 0), up, xp.ones_like(largest)))
+    unit = xp.where((largest < tiny) & (largest > 0), up, xp.ones_like(largest))
+    return _constant(xp, xp.where(largest > huge, down, unit))
+
+
+def _constant(xp: Any, a: Array) -> Array:
+    """`a` without a gradient."""
+    stop = getattr(xp, "stop", None)
+    return a if stop is None else stop(a)
+
+
+def safe_sqrt(xp: Any, square: Array) -> Array:
+    """The root, with slope 0 instead of infinity at 0."""
+    above = square != 0  # NaN too
+    return xp.where(above, xp.sqrt(xp.where(above, square, 1.0)), 0.0)
 
 
 def _sum(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
@@ -53,7 +69,7 @@ def _sum(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
 def _sum_twice(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None, count: Array) -> Array:
     """The sum of numbers of one sign, plus what its own rounding left: float64's last bits are wanted right as well."""
     first = _sum(xp, x, axes, mask)
-    return first + _sum(xp, x - first / count, axes, mask)
+    return first + _constant(xp, _sum(xp, x - first / count, axes, mask))
 
 
 def statistics(
@@ -72,13 +88,13 @@ def statistics(
     mean = residue = nothing
     if centre or spread == "std":
         mean = _sum(xp, x, axes, mask) / count
-        residue = _sum(xp, x - mean, axes, mask) / count
+        residue = _constant(xp, _sum(xp, x - mean, axes, mask) / count)
     d = (x - mean) - residue
     if mask is not None:
         d = xp.where(mask, d, xp.zeros_like(d))
     if spread in ("std", "rms", "l2"):
         square = _sum_twice(xp, d * d, axes, mask, count) / (count if spread != "l2" else 1.0)
-        root = xp.sqrt(square)
+        root = safe_sqrt(xp, square)
     else:
         root = _root(xp, xp.abs(d), axes, spread, mask, count)
         square = root * root
@@ -100,7 +116,7 @@ def denominator(xp: Any, s: Statistics, eps: float, eps_rule: str) -> Array:
     if eps == 0:
         return s.root
     if eps_rule == "inside":
-        return xp.sqrt(s.square + eps * (s.unit * s.unit))
+        return safe_sqrt(xp, s.square + eps * (s.unit * s.unit))
     if eps_rule == "outside":
         return s.root + eps * s.unit
     return xp.maximum(s.root, eps * s.unit)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..calling import refuse_dtype
 from ..errors import DtypeError, ShapeError, UsageError
 from ..pattern import Plan
 
@@ -32,8 +33,7 @@ def as_float(x: Any, who: str, name: str = "x") -> np.ndarray:
         )
     # What is longer than float64 differs from machine to machine and would be summed no better here.
     if not (np.issubdtype(x.dtype, np.floating) and x.dtype.itemsize <= 8) and x.dtype.name != HALF:
-        hint = f"Convert with {name}.astype(numpy.float64)."
-        raise DtypeError(f"{who}: {name} must have floating-point elements up to float64, got {x.dtype}.", hint=hint)
+        raise refuse_dtype(who, name, x.dtype, f"{name}.astype(numpy.float64)")
     if x.ndim == 0:
         raise ShapeError(f"{who}: {name} must have at least one axis, got a 0-d array.")
     return np.asarray(x)  # a subclass would put its own meaning on the arithmetic

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import registry, signatures
-from ..definition import Definition, Param
-from ..errors import DtypeError, ShapeError, UsageError, unknown
-from ..fitting import check_eps, fit, shape_of
-from ..pattern import parse_plain
+from ..blueprint import Held, draw
+from ..calling import to_own
+from ..definition import Definition
+from ..errors import DtypeError, ShapeError, UsageError
+from ..fitting import fit
 from .arrays import HALF, as_float, as_numbers, generator, widen
 from .call import Call, call
-from .derived import to_own
 
 __all__ = ["Layer", "build", "layer_class"]
 
@@ -31,39 +31,23 @@ class Layer:
         affine: bool = True, bias: bool = True, dtype: Any = np.float64, key: Any = 0, **options: Any,
     ) -> None:  # fmt: skip
         d = self.definition
-        self.layout, self.dtype = layout or d.layout, _float_type(d.class_name, dtype)
-        parse_plain(self.layout)
-        names = [*signatures.layer_signature(d).parameters, "dtype", "key"]
-        for name in options:
-            if name not in names:
-                raise unknown(f"argument of {d.class_name}", name, names)
-        self.options = d.validate(options)
-        if d.eps is None and eps is not None:
-            raise UsageError(f"{d.class_name}: has no eps, got {eps!r}. Leave it out.")
-        self.eps = None if d.eps is None else check_eps(d.name, d.eps if eps is None else eps)
+        made = draw(
+            d, channels, layout=layout, eps=eps, affine=affine, bias=bias, options=options, also=("dtype", "key")
+        )
+        self.blueprint, self.dtype = made, _float_type(d.class_name, dtype)
+        self.layout, self.eps, self.options, self.channels = made.layout, made.eps, dict(made.options), made.channels
         self.training = True
-        self.params: dict[str, np.ndarray] = {}
-        self.state: dict[str, np.ndarray] = {}
         self.grads: dict[str, np.ndarray] = {}
         self._generator = generator(key)
         self._call: Call | None = None
-        wanted = [p for p in d.params if _asked(p, d, affine, bias)]
-        self._started = d.start is None or not wanted
-        states = list(d.states) if not d.has_running or self.options["running"] else []
-        if (wanted or states) and channels is None:
-            raise UsageError(f"{d.class_name}: give the number of channels, or affine=False where nothing is learnt.")
-        sizes = signatures.sizes(d, self.options, channels)
-        self.channels = tuple(map(int, channels)) if isinstance(channels, tuple) else channels and int(channels)
-        for target, specs in ((self.params, wanted), (self.state, states)):
-            target.update({s.name: self._new(s, sizes, channels) for s in specs})
-        if states and d.has_running:
+        self.params: dict[str, np.ndarray] = {h.spec.name: self._new(h) for h in made.params}
+        self.state: dict[str, np.ndarray] = {h.spec.name: self._new(h) for h in made.states}
+        if made.counts:
             self.state["num_batches_tracked"] = np.zeros((), np.int64)
+        self._started = d.start is None or not self.params
 
-    def _new(self, spec: Param, sizes: Mapping[str, int], channels: Any) -> np.ndarray:
-        shape = tuple(channels) if isinstance(channels, tuple) and spec.axes == "c" else shape_of(spec.axes, sizes)
-        if shape is None:
-            raise UsageError(f"{self.definition.class_name}: the size of {spec.axes!r} for {spec.name} is not known.")
-        start = spec.start(self.options) if callable(spec.start) else spec.start
+    def _new(self, held: Held) -> np.ndarray:
+        start, shape = held.start, held.shape
         if start == "normal":
             value = self._generator.standard_normal(shape) / math.sqrt(shape[-1] if shape else 1)
         elif start == "unit normal":
@@ -85,7 +69,7 @@ class Layer:
         if d.start is None or not self.params:
             return {}
         x = as_float(x, d.name, d.subject)
-        fit(d, x.shape, self.layout, self.options, {}, channels=self._made_for)
+        fit(d, x.shape, self.layout, self.options, {}, channels=self.blueprint.made_for)
         axes, _ = to_own(d.layout, self.layout, x.ndim)
         answer = None if respond is None else lambda w: respond(w.transpose(np.argsort(axes)))
         try:
@@ -96,10 +80,6 @@ class Layer:
         extra = {n: a for n, a in found.items() if n not in self.params}
         self.params.update({n: np.asarray(a, self.dtype) for n, a in found.items() if n in self.params})
         return extra
-
-    @property
-    def _made_for(self) -> tuple[int, ...] | None:
-        return (self.channels,) if isinstance(self.channels, int) else self.channels
 
     def __call__(self, x: np.ndarray, *inputs: Any, mask: Any = None, **named: Any) -> np.ndarray:
         """Normalize x; further inputs as the method has them. In training, running statistics move."""
@@ -116,7 +96,7 @@ class Layer:
         key = int(self._generator.integers(2**63)) if self.training else 0
         self._call = call(
             d, x, {**self.params, **given}, state, options, layout=self.layout, eps=self.eps, training=self.training,
-            mask=mask, key=key, trailing=len(self._made_for or (1,)), channels=self._made_for,
+            mask=mask, key=key, trailing=self.blueprint.trailing, channels=self.blueprint.made_for,
         )  # fmt: skip
         if self._call.state is not None and self.training:
             self.state.update(self._call.state)
@@ -149,28 +129,13 @@ class Layer:
         return self
 
     def __repr__(self) -> str:
-        d = self.definition
-        shown = {**self.options, "layout": self.layout}
-        if self.eps is not None:
-            shown["eps"] = self.eps
-        names = [p.name for p in d.params]
-        off = [w for w, n in zip(("affine", "bias"), d.affine, strict=True) if n in names and n not in self.params]
-        shown |= dict.fromkeys(off[:1], False)  # without affine there is no bias anyway
-        if self.dtype != np.float64:
-            shown["dtype"] = self.dtype.name
-        return f"{d.class_name}({', '.join([repr(self.channels), *(f'{n}={v!r}' for n, v in shown.items())])})"
+        return self.blueprint.show({} if self.dtype == np.float64 else {"dtype": self.dtype.name})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A layer's class is made from its definition, so pickle and copy go by that; the latest call stays behind.
         d = self.definition
         known = any(d is other for other in registry.methods())
         return _empty, (d.name if known else d,), {**vars(self), "_call": None}
-
-
-def _asked(param: Param, definition: Definition, affine: bool, bias: bool) -> bool:
-    if param.name not in definition.affine:
-        return True
-    return affine and (bias or param.name != definition.affine[1])
 
 
 def _empty(definition: Definition | str) -> Layer:

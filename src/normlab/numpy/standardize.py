@@ -16,21 +16,11 @@ from typing import Any
 import numpy as np
 
 from .. import formula
-from ..errors import ShapeError
+from ..calling import Rule
 from ..pattern import Plan
 from .arrays import broadcast_back, from_sets, to_sets, widen
 
-__all__ = ["Rule", "Standardized", "standardize"]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a set is normalized."""
-
-    centre: bool = True
-    spread: str | None = "std"
-    eps: float = 1e-5
-    eps_rule: str = "inside"
+__all__ = ["Standardized", "standardize"]
 
 
 @dataclass
@@ -111,7 +101,7 @@ class Standardized:
 
 
 def standardize(
-    x: np.ndarray, plan: Plan, rule: Rule, *, who: str, weight: np.ndarray | None = None,
+    x: np.ndarray, plan: Plan, rule: Rule, *, weight: np.ndarray | None = None,
     bias: np.ndarray | None = None, mask: np.ndarray | None = None,
     running: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Standardized:  # fmt: skip
@@ -124,13 +114,6 @@ def standardize(
             held = formula.Statistics(mean, 0.0, np.sqrt(running[1]), running[1], np.float64(1.0), plan.count)
             z, scale = formula.normalize(np, widen(x).reshape(plan.split), held, **_using(rule))
         else:
-            if plan.count == 1 and (rule.centre or rule.spread == "std"):
-                raise ShapeError(
-                    f"{who}: x of shape {plan.shape} has 1 element in each set of {str(plan.pattern)!r}, "
-                    f"and less its own mean that is 0.",
-                    hint="Give each set at least 2 elements.",
-                )
-
             sets = to_sets(x, plan)
             if mask is not None:
                 sets_mask = to_sets(np.broadcast_to(mask, plan.split), plan) != 0
