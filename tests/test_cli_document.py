@@ -200,7 +200,7 @@ def test_the_language_changes_nothing_in_a_run(call: Caller, lang: str) -> None:
     ("arguments", "more"),
     [
         (["guide"], {"markdown"}), (["guide", "ln"], {"markdown"}), (["guide", "ln", "--steps"], {"markdown"}),
-        (["info"], {"packages", "extras"}), (["report", "run.json", "-o", "a page.html"], {"written"}),
+        (["info"], {"packages", "faces", "kernels", "extras"}), (["report", "run.json", "-o", "a page.html"], {"written"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip

@@ -1,13 +1,11 @@
-"""`normlab guide`, `report` and `info`: what they print, and what they refuse."""
+"""`normlab guide` and `report`: what they print, and what they refuse."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import textwrap
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,13 +14,10 @@ import documents
 import normlab
 from commanding import SMALL, Caller, too_wide
 from normlab import cards
-from normlab.cli import info as info_verb
-from normlab.cli import installed
 from normlab.report.plain import plain
 
 LANGUAGES = ("en", "ko")
 NAMES = tuple(card.name for card in cards.cards("en"))
-PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 
 
 pytestmark = pytest.mark.usefixtures("folder")  # every command writes into a folder of its own
@@ -147,33 +142,6 @@ def test_an_invented_run_is_a_run(call: Caller) -> None:
     assert call("report", "run.json").code == 0
 
 
-def test_info_knows_every_extra_and_what_it_is_for() -> None:
-    extras = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-    assert set(info_verb.PURPOSES) == set(extras)
-    needed = installed.needs()
-    assert set(needed) == {installed.BASE, *extras}
-    assert needed["all"] == [*needed["plot"], *needed["sklearn"]] or needed["all"] == [*needed["sklearn"], *needed["plot"]]
-
-
-def test_an_extra_that_is_missing_comes_with_the_line_that_installs_it(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = installed._version
-    monkeypatch.setattr(installed, "_version", lambda package: None if package == "matplotlib" else real(package))
-    said = call("info")
-    assert said.code == 0 and too_wide(said.out) == []
-    assert 'pip install -c constraints.txt -e ".[plot]"' in said.out and ".[sklearn]" not in said.out
-    extras = json.loads(call("info", "--json").out)["extras"]
-    line = 'pip install -c constraints.txt -e ".[plot]"'
-    assert extras["plot"] == {"present": False, "packages": {"matplotlib": None}, "install": line}
-    assert extras["sklearn"]["present"] and extras["sklearn"]["install"] is None
-
-
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_info_says_versions_and_machine(call: Caller, lang: str) -> None:
-    said = call("info", "--lang", lang)
-    assert said.code == 0 and too_wide(said.out) == []
-    assert normlab.__version__ in said.out and str(os.cpu_count()) in said.out and "numpy" in said.out
-
-
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("name", NAMES)
 def test_code_can_still_be_pasted_from_the_plain_text(name: str, lang: str) -> None:
@@ -181,27 +149,3 @@ def test_code_can_still_be_pasted_from_the_plain_text(name: str, lang: str) -> N
     assert code.startswith("```python")
     fence = code[: code.index("\n```", 3) + 4]
     compile(textwrap.dedent(plain(fence)), name, "exec")
-
-
-def test_a_checkout_that_was_never_installed_knows_its_extras_too(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = installed.needs()
-
-    def unknown(package: str) -> list[str]:
-        raise installed.PackageNotFoundError(package)
-
-    monkeypatch.setattr(installed, "requires", unknown)
-    found = installed.needs()
-    assert set(found) == set(known) and call("info").code == 0
-    for extra in (installed.BASE, "plot", "sklearn", "all"):
-        assert sorted(found[extra]) == sorted(known[extra])
-
-
-def test_where_no_extra_is_there_each_has_its_line(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    base = set(installed.needs()[installed.BASE])
-    real = installed._version
-    monkeypatch.setattr(installed, "_version", lambda package: real(package) if package in base else None)
-    for lang in LANGUAGES:
-        said = call("info", "--lang", lang)
-        assert said.code == 0 and too_wide(said.out) == []
-        for extra in info_verb.PURPOSES:
-            assert f'pip install -c constraints.txt -e ".[{extra}]"' in said.out

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it; None: the name is the module.
 _WHERE = {
+    "bench": "benchmark",
     "compare": "experiments.compare",
     "data": None,
     "functional": None,
@@ -21,6 +22,7 @@ _WHERE = {
     "normalize": "functional",
     "numpy": None,
     "shares": "sharing",
+    "torch": None,
     "NormlabError": "errors",
 }
 __all__ = sorted(_WHERE)

@@ -23,6 +23,10 @@ def face_of(x: Any, who: str) -> Any:
         from . import numpy as face
 
         return face
+    if any(c.__module__.partition(".")[0] == "torch" for c in type(x).__mro__):  # subclasses live elsewhere
+        from . import torch
+
+        return torch
     raise DtypeError(
         f"{who}: x must be a NumPy array, got {kind}.{type(x).__name__}.", hint="Convert with numpy.asarray."
     )

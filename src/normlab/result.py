@@ -44,9 +44,9 @@ class Result:
 
     def __str__(self) -> str:
         from normlab.language import choose
-        from normlab.report.table import table
+        from normlab.report import text
 
-        return table(self._document, choose("auto"), color=False, width=80)
+        return text(self._document, choose("auto"), color=False, width=80)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._document.get('command', '')!r}>"

@@ -12,7 +12,7 @@ from normlab.language import translate
 
 from .speaking import language
 
-__all__ = ["NUMBER_OR_NAME", "PATH", "WHOLE"]
+__all__ = ["NUMBER", "NUMBER_OR_NAME", "PATH", "WHOLE"]
 
 
 class Whole(click.ParamType):
@@ -30,6 +30,21 @@ class Whole(click.ParamType):
             came = reprlib.repr(value)  # of a thousand digits the first and the last few
             flag = _flag(param)
             message = translate("{flag}: a whole number is required, got {came}.", language(), flag=flag, came=came)
+            raise UsageError(message) from None
+
+
+class Number(click.ParamType):
+    """A number; whether it is in range is for the function to say."""
+
+    name = "NUMBER"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a UsageError that names the flag."""
+        try:
+            return float(value)
+        except ValueError:
+            came, flag = reprlib.repr(value), _flag(param)
+            message = translate("{flag}: a number is required, got {came}.", language(), flag=flag, came=came)
             raise UsageError(message) from None
 
 
@@ -65,5 +80,6 @@ def _flag(param: click.Parameter | None) -> str:
 
 
 WHOLE = Whole()
+NUMBER = Number()
 NUMBER_OR_NAME = NumberOrName()
 PATH = NotEmpty()

@@ -19,9 +19,12 @@ from .parameters import PATH
 from .speaking import flag, language, verb
 from .writing import check_outputs, write
 
-SCHEMA = "normlab.compare/1"
 DEFAULT_OUTPUT = "normlab-report.html"
-REQUIRED = ("command", "settings", "arms", "verdicts")
+# The documents that have a page, and what must stand in each.
+REQUIRED = {
+    "normlab.compare/1": ("command", "settings", "arms", "verdicts"),
+    "normlab.bench/1": ("command", "settings", "rows", "summary", "verdicts"),
+}
 
 
 @verb(
@@ -90,13 +93,13 @@ def _checked(document: Any, path: str) -> dict[str, Any]:
     say = language()
     schema = document.get("schema") if isinstance(document, dict) else None
     hint = translate("Make one with: normlab compare -o run.json", say)
-    if schema != SCHEMA:
+    if schema not in REQUIRED:
         message = translate(
             "{path}: the document of a run is required, with the schema {schema}; this one has {came}.",
-            say, path=path, schema=SCHEMA, came=repr(schema) if schema is not None else translate("none", say),
+            say, path=path, schema=" / ".join(REQUIRED), came=repr(schema) if schema is not None else translate("none", say),
         )  # fmt: skip
         raise UsageError(message, hint=hint)
-    missing = [key for key in REQUIRED if key not in document]
+    missing = [key for key in REQUIRED[schema] if key not in document]
     if missing:
         raise UsageError(translate("{path}: lacks {keys}.", say, path=path, keys=", ".join(missing)), hint=hint)
     assert isinstance(document, dict)  # a schema was found in it

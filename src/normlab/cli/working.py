@@ -26,11 +26,11 @@ PATIENCE_S = 1.0
 class Bar:
     """A progress bar on stderr, from the second second on, and only on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         self._lock = threading.Lock()
         self._timer = threading.Timer(PATIENCE_S, self._start)
         self._timer.daemon = True
-        self._text = translate("comparing", language())  # here: the timer's thread has no language of its own
+        self._text = text  # in the user's language already: the timer's thread has none of its own
         self._shown: Progress | None = None
         self._state: dict[str, Any] = {"completed": 0, "total": None}  # without a total the bar only moves
         self._over = False
@@ -49,8 +49,8 @@ class Bar:
             if self._shown is not None:
                 self._shown.stop()
 
-    def __call__(self, done: int, total: int, arm: Mapping[str, Any]) -> None:
-        """`done` of `total` arms are finished, `arm` the latest."""
+    def __call__(self, done: int, total: int, latest: Any) -> None:
+        """`done` of `total` pieces of the work are finished."""
         with self._lock:
             self._state = {"completed": done, "total": total}
             if self._shown is not None:
@@ -77,7 +77,7 @@ def compared(methods: Sequence[str] | None, arguments: Mapping[str, Any]) -> tup
     """
     from normlab.experiments.compare import Interrupted, run
 
-    with Bar() as bar:
+    with Bar(translate("comparing", language())) as bar:
         try:
             return run(methods, on_arm=bar, **arguments), False
         except Interrupted as stopped:

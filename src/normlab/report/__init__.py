@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["figures", "fragment", "render"]
+__all__ = ["figures", "fragment", "render", "text"]
+
+BENCH = "normlab.bench/1"
 
 
 def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
@@ -34,8 +36,17 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
 def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
     from .notebook import fragment as write
+    from .speed_fragment import fragment as write_speed
 
-    return write(document, lang)
+    return write_speed(document, lang) if document.get("schema") == BENCH else write(document, lang)
+
+
+def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False, width: int = 80) -> str:
+    """The terminal's table of a document, whichever verb made it; at most `width` cells wide."""
+    from .speed_table import table as write_speed
+    from .table import table as write
+
+    return (write_speed if document.get("schema") == BENCH else write)(document, lang, color=color, width=width)
 
 
 def figures(document: Mapping[str, Any], lang: str = "en") -> dict[str, str]:

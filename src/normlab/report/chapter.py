@@ -48,6 +48,7 @@ class Chapter:
     facts: list[tuple[Text, str]]
     kept: Text
     data: Markup
+    template: str = "chapter.html"
 
 
 def chapter(document: Document, number: int, lang: str, seen: Seen) -> Chapter:

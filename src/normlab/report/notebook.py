@@ -14,7 +14,7 @@ from .parts import Cell, Table
 from .settings import setting_line
 from .tables import full_table, strip_table
 
-__all__ = ["fragment"]
+__all__ = ["fragment", "plain_table"]
 
 _MOST_ARMS, _MOST_ROWS = (
     6,
@@ -41,12 +41,13 @@ def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
         title = both("Histogram, signal share and gradient of each layer")
         pieces.append(ladder(shown, lang, most=6).svg(title, setting_line(document), one=True))
         long = sum(len(arm["layers"]) for arm in arms) > _MOST_ROWS
-        pieces.append(_table(strip_table(document) if long else full_table(document), lang))
+        pieces.append(plain_table(strip_table(document) if long else full_table(document), lang))
     pieces.append(f"<p><small>{escape(setting_line(document)[lang])}</small></p></div>")
     return "\n".join(pieces)
 
 
-def _table(table: Table, lang: str) -> str:
+def plain_table(table: Table, lang: str) -> str:
+    """A table as HTML without styles, in one language."""
     head = "".join(f"<th>{_cell(cell, lang)}</th>" for cell in table.head)
     lines = [f'<table cellpadding="4"><caption>{_cell(table.caption, lang)}</caption><thead><tr>{head}</tr></thead>']
     for name, rows in table.groups:

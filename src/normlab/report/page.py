@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..language import both, choose
 from .arms import acting, cleaned
-from .chapter import chapter
+from .chapter import Chapter, chapter
 from .parts import speaker
 from .shelf import Seen
+from .speed import Speed, speed
 from .words import words
 
 if TYPE_CHECKING:
@@ -33,9 +34,8 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
     if not documents:
         raise UsageError("report: at least one document is required, got none.", hint="Pass [comparison.to_dict()].")
     lang = choose(lang)
-    documents = [cleaned(document) for document in documents]
     seen = Seen()
-    chapters = [chapter(document, k, lang, seen) for k, document in enumerate(documents, 1)]
+    chapters = [_chapter(document, k, lang, seen) for k, document in enumerate(documents, 1)]
     style, script = _asset("style.css"), _asset("script.js")
     policy = (
         f"default-src 'none'; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
@@ -48,6 +48,12 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
     if limit:
         _check_size(page, documents)
     return page
+
+
+def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed:
+    if document.get("schema") == "normlab.bench/1":
+        return speed(document, number, lang)
+    return chapter(cleaned(document), number, lang, seen)
 
 
 @lru_cache(maxsize=2)
@@ -74,6 +80,8 @@ def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _allowance(document: Mapping[str, Any]) -> int:
+    if "arms" not in document:
+        return LARGEST_BYTES
     arms = acting(document)
     deepest = max((len(arm["layers"]) for arm in arms), default=0)
     ordinary = len(arms) <= ORDINARY_ARMS and deepest <= ORDINARY_LAYERS and len(document["seeds"]) == 1

@@ -9,7 +9,7 @@ from ..language import both
 from .drawing import Text
 from .numerals import count
 
-__all__ = ["name_of", "reproduction", "setting_line"]
+__all__ = ["listed", "name_of", "reproduction", "setting_line"]
 
 Document = Mapping[str, Any]
 
@@ -48,11 +48,11 @@ def setting_line(document: Document) -> Text:
 def reproduction(document: Document) -> list[tuple[Text, str]]:
     """What somebody needs to get the same numbers, as pairs of a name and a value."""
     pairs: list[tuple[Text, str]] = [(both("seeds"), ", ".join(str(s) for s in document["seeds"][:40]))]
-    pairs.append((both("versions"), _listed(document["versions"])))
-    pairs.append((both("machine"), _listed(document["machine"])))
+    pairs.append((both("versions"), listed(document["versions"])))
+    pairs.append((both("machine"), listed(document["machine"])))
     pairs.append((both("time"), f"{document['wall_s']:.2f} s"))
     settings = {k: v for k, v in document["settings"].items() if k != "methods"}
-    pairs.append((both("settings"), _listed(settings)))
+    pairs.append((both("settings"), listed(settings)))
     return pairs
 
 
@@ -63,5 +63,6 @@ def _seeds(document: Document) -> Text:
     return both("{n} seeds from {first} on, {level} intervals", n=len(seeds), first=seeds[0], level="95 %")
 
 
-def _listed(values: Mapping[str, Any]) -> str:
+def listed(values: Mapping[str, Any]) -> str:
+    """Names and values on one line; what is None is left out."""
     return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)

@@ -36,4 +36,7 @@ def words() -> dict[str, Text]:
         "card_earlier": both("its card stands in an earlier chapter."),
         "limits": both("When this verdict fails"),
         "reproduce": both("How to reproduce"),
+        "not_installed": both("was not timed: its package is not installed. This line installs it:"),
+        "summary": both("Against each contestant"),
+        "cases": both("Every case"),
     }

@@ -1,0 +1,73 @@
+"""The process that times: reads what to do from its input, prints a line of JSON for each case.
+
+A process of its own, because thread pools are sized when a framework is imported: it is pinned to as many processors
+as there are threads before that, and BLAS is on one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+__all__ = ["environment", "main"]
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What the process must find in its environment."""
+    return {
+        **os.environ, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": str(threads),
+        "NORMLAB_THREADS": str(threads), "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Do the work that stands on stdin."""
+    work = json.load(sys.stdin)
+    affinity = getattr(os, "sched_setaffinity", None)
+    if affinity is not None:
+        affinity(0, sorted(os.sched_getaffinity(0))[: work["threads"]])
+    from .suite import Case
+
+    for one in work["cases"]:
+        case = Case(**{**one, "shape": tuple(one["shape"])})
+        print(json.dumps(time_case(case, work["contestants"], work["seconds"])), flush=True)
+
+
+def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
+    """The samples of every contestant that takes part, how far off each is, and why the others do not."""
+    from ..errors import NormlabError
+    from .contestants import CONTESTANTS, Material, ready
+    from .contestants.material import truth
+    from .judging import error_of
+    from .timing import rotate
+
+    runs, refused, errors = {}, {}, {}
+    material = Material.of(case)
+    right = truth(case, material) if case.definition.role != "dropout" else None
+    for name in names:
+        try:
+            made = ready(name, case)
+            errors[name] = None if right is None else error_of(made.outcome(), right, case.dtype)
+            runs[name] = made.run
+        except NormlabError as problem:
+            refused[name] = str(problem)
+        except Exception as problem:  # a peer that fails is a finding, and no reason to lose the others
+            refused[name] = f"{type(problem).__name__}: {problem}".splitlines()[0]
+    first = next((n for n in runs if CONTESTANTS[n].ours), None)
+    if first is not None and len(names) > 1:
+        runs["again"] = ready(first, case).run
+    if len(names) > 1 and CONTESTANTS.keys() & {"torch"} and "torch" in names:
+        from .contestants.with_torch import clone
+
+        runs["clone"] = clone(case)
+    samples = rotate(runs, seconds) if runs else {}
+    return {
+        "case": case.to_dict(), "samples": {n: list(s) for n, s in samples.items()}, "refused": refused,
+        "errors": errors, "against_itself": first,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

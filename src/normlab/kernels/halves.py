@@ -1,0 +1,144 @@
+"""How kernels read and write memory: every dtype one number at a time, computed with in float32 or float64.
+
+Half precision comes as whole numbers of 16 bits, as no compiler for Python computes with it: uint16 is bfloat16, int16
+is float16 (`stored`). `load` widens to float32, `store` rounds once to the nearest, ties to even, and a NaN stays one;
+both turn into a few vector instructions in a loop, so there is never a float32 copy. An index counts from the start of
+the array and is never taken from its end: a compiler that must ask for the sign of an index makes no vectors.
+
+Arrays come to kernels as addresses with a `token`, an empty array that tells the dtype: a Numba function is compiled
+again for every combination of read-only, misaligned and differently ordered arrays, and for a whole number it is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["TOKENS", "add", "as_array", "compute_dtype", "load", "muladd", "store", "sub"]
+
+BFLOAT16 = np.dtype(np.uint16)
+FLOAT16 = np.dtype(np.int16)
+TOKENS = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64, np.uint16, np.int16)}
+
+
+def compute_dtype(stored: np.dtype) -> np.dtype:
+    """What a kernel computes with: float64 for float64, else float32."""
+    return stored if stored == np.float64 else np.dtype(np.float32)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index], inbounds=True)
+
+
+def _wide(element: Any) -> Any:
+    return types.float64 if element == types.float64 else types.float32
+
+
+# What `load` reads is never what `store` wrote (an output is new memory, and nothing reads it back), and saying so
+# spares the compiler its checks whether a row of x and a row of y overlap.
+def _scopes(builder: Any) -> Any:
+    module = builder.module
+    domain = module.add_metadata(["normlab"])
+    return module.add_metadata([module.add_metadata(["written once", domain])])
+
+
+@intrinsic
+def load(typingctx: Any, array: Any, index: Any) -> Any:
+    """`array[index]`, in float32, or float64 where the array is."""
+    element = array.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        value = builder.load(pointer, align=element.bitwidth // 8)
+        value.set_metadata("noalias", _scopes(builder))
+        if element == types.uint16:
+            bits = builder.shl(builder.zext(value, ir.IntType(32)), ir.Constant(ir.IntType(32), 16))
+            return builder.bitcast(bits, ir.FloatType())
+        if element == types.int16:
+            return builder.fpext(builder.bitcast(value, ir.HalfType()), ir.FloatType())
+        return value
+
+    return _wide(element)(array, types.int64), generate
+
+
+@intrinsic
+def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """`array[index] = value`, rounded to the array's dtype; what is written here is not read by `load`."""
+    element = array.dtype
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        number = arguments[2]
+        if element == types.uint16:
+            number = _to_bfloat16(builder, number)
+        elif element == types.int16:
+            number = builder.bitcast(builder.fptrunc(number, ir.HalfType()), ir.IntType(16))
+        written = builder.store(number, pointer, align=element.bitwidth // 8)
+        written.set_metadata("alias.scope", _scopes(builder))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, _wide(element)), generate
+
+
+def _to_bfloat16(builder: Any, value: Any) -> Any:
+    i32 = ir.IntType(32)
+    bits = builder.bitcast(value, i32)
+    odd = builder.and_(builder.lshr(bits, ir.Constant(i32, 16)), ir.Constant(i32, 1))
+    rounded = builder.add(bits, builder.add(odd, ir.Constant(i32, 0x7FFF)))
+    # Rounding up may carry a NaN's payload into the sign: cut it off instead, and keep it a quiet one.
+    nan = builder.or_(bits, ir.Constant(i32, 0x400000))
+    kept = builder.select(builder.fcmp_unordered("uno", value, value), nan, rounded)
+    return builder.trunc(builder.lshr(kept, ir.Constant(i32, 16)), ir.IntType(16))
+
+
+def _exact(name: str) -> Any:
+    """An operation that no reordering may touch: (x - shift) summed must not become sum(x) - n shift."""
+
+    def typed(typingctx: Any, a: Any, b: Any) -> Any:
+        both = types.float64 if types.float64 in (a, b) else types.float32
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return getattr(builder, name)(*arguments)
+
+        return both(both, both), generate
+
+    return typed
+
+
+sub = intrinsic(_exact("fsub"))
+add = intrinsic(_exact("fadd"))
+
+
+@intrinsic
+def muladd(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """a * b + c, rounded once where the machine can: the same in the middle of a row and at its end."""
+    wide = types.float64 if types.float64 in (a, b, c) else types.float32
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        function = builder.module.declare_intrinsic("llvm.fmuladd", [kind], ir.FunctionType(kind, [kind] * 3))
+        return builder.call(function, arguments)
+
+    return wide(wide, wide, wide), generate
+
+
+@intrinsic
+def as_array(typingctx: Any, address: Any, token: Any) -> Any:
+    """The memory at `address` as an array of the token's dtype, to be read by `load` and written by `store`."""
+    kind = types.Array(token.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(kind)(context, builder)
+        array.data = builder.inttoptr(arguments[0], array.data.type)
+        zero = context.get_constant(types.intp, 0)
+        size = context.get_constant(types.intp, token.dtype.bitwidth // 8)
+        array.itemsize = size
+        array.nitems = zero
+        return array._getvalue()
+
+    return kind(types.int64, token), generate

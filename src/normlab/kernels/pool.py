@@ -1,0 +1,181 @@
+"""A small pool of threads for kernels: the blocks of a shape, shared out among those who are free.
+
+A kernel is `kernel(first, last, *arguments)` over a range of numbered blocks. What a block is follows from the shape
+alone and no block reads what another wrote, so every number of threads gives the same bytes. Numba's own
+`parallel=True` is not used: one of its layers kills a forked data-loader worker, another aborts when two threads call
+at once.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+__all__ = ["Compiled", "compiled", "run", "set_threads", "threads"]
+
+# A hand-over costs 10 to 30 microseconds, so a call must be worth several of them; a core moves at least a float32
+# a nanosecond through a kernel.
+WORTH_ELEMENTS = 65_536
+# Ranges per thread: a thread that the system held up leaves the rest to the others.
+RANGES = 4
+
+
+class Compiled(NamedTuple):
+    """One kernel made ready for one dtype."""
+
+    name: str
+    seconds: float
+    cached: bool  # read from the disk, not compiled
+
+
+def _default_threads() -> int:
+    wanted = os.environ.get("NORMLAB_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+class _State:
+    """What a fork leaves behind: a child starts with none of its parent's threads."""
+
+    def __init__(self) -> None:
+        self.waiting: SimpleQueue[_Job] = SimpleQueue()
+        self.workers = 0
+        self.starting = threading.Lock()
+
+
+_state = _State()
+_threads: int | None = None
+_compiling = threading.RLock()
+_ready: dict[tuple[Any, str], Compiled] = {}
+
+
+def threads() -> int:
+    """How many threads share a call: what `set_threads` said, else NORMLAB_THREADS, else the cores of this process."""
+    global _threads
+    if _threads is None:
+        _threads = _default_threads()
+    return _threads
+
+
+def set_threads(count: int | None) -> None:
+    """Use at most `count` threads from now on; None: as at the start."""
+    global _threads
+    _threads = None if count is None else max(1, int(count))
+
+
+class _Job:
+    """One call, in ranges of blocks; whoever is free takes the next."""
+
+    def __init__(self, kernel: Callable[..., None], count: int, ranges: int, arguments: tuple[Any, ...]) -> None:
+        self.kernel, self.arguments = kernel, arguments
+        self.count, self.ranges = count, ranges
+        self.next = self.finished = 0
+        self.lock = threading.Lock()
+        self.over = threading.Lock()
+        self.over.acquire()
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        """Take ranges until none is left."""
+        while True:
+            with self.lock:
+                mine = self.next
+                self.next += 1
+            if mine >= self.ranges:
+                return
+            try:
+                first, last = mine * self.count // self.ranges, (mine + 1) * self.count // self.ranges
+                self.kernel(first, last, *self.arguments)
+            except BaseException as error:  # whoever called must hear of it, whichever thread it met
+                self.error = error
+            with self.lock:
+                self.finished += 1
+                done = self.finished == self.ranges
+            if done:
+                self.over.release()
+
+    def wait(self) -> None:
+        """Until the last range is done; raises what a range raised."""
+        self.over.acquire()
+        if self.error is not None:
+            raise self.error
+
+
+def _serve(waiting: SimpleQueue[_Job]) -> None:
+    while True:
+        waiting.get().work()
+
+
+def _hire(state: _State, wanted: int) -> None:
+    if state.workers >= wanted:
+        return
+    with state.starting:
+        while state.workers < wanted:
+            try:
+                threading.Thread(target=_serve, args=(state.waiting,), name="normlab", daemon=True).start()
+            except RuntimeError:  # the interpreter is going down: the caller works alone
+                return
+            state.workers += 1
+
+
+def run(
+    kernel: Callable[..., None], count: int, arguments: tuple[Any, ...], *, elements: int, share: int | None = None
+) -> None:
+    """Call `kernel(first, last, *arguments)` until blocks 0 ... count - 1 are done.
+
+    Args:
+        kernel: made by `numba.njit(nogil=True)`; the first of its arguments is an array whose dtype picks the variant.
+        elements: numbers that the whole call goes through; a call too small to share stays on this thread.
+        share: the most threads that may work on it; None: `threads()`.
+    """
+    if (kernel, arguments[0].dtype.char) not in _ready:
+        _prepare(kernel, arguments)
+    helpers = min(share or threads(), count, elements // WORTH_ELEMENTS) - 1
+    if helpers <= 0:
+        kernel(0, count, *arguments)
+        return
+    state = _state
+    _hire(state, helpers)
+    job = _Job(kernel, count, min(count, RANGES * (helpers + 1)), arguments)
+    for _ in range(helpers):
+        state.waiting.put(job)
+    job.work()
+    job.wait()
+
+
+def _prepare(kernel: Any, arguments: tuple[Any, ...]) -> None:
+    """Compile for these arguments, or read what was compiled before, on one thread and never across a fork."""
+    key = (kernel, arguments[0].dtype.char)
+    with _compiling:
+        if key in _ready:
+            return
+        start = time.perf_counter()
+        kernel(0, 0, *arguments)
+        seconds = time.perf_counter() - start
+        hits = sum(kernel.stats.cache_hits.values()) if hasattr(kernel, "stats") else 0
+        before = sum(c.cached for (k, _), c in _ready.items() if k is kernel)
+        _ready[key] = Compiled(f"{getattr(kernel, '__name__', 'kernel')} {arguments[0].dtype}", seconds, hits > before)
+
+
+def compiled() -> list[Compiled]:
+    """The kernels made ready in this process, and what that cost."""
+    return list(_ready.values())
+
+
+def _after_fork() -> None:
+    global _state
+    _state = _State()
+    _compiling.release()
+
+
+# A fork while a kernel is being compiled would leave the compiler's lock taken in the child for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_compiling.acquire, after_in_parent=_compiling.release, after_in_child=_after_fork)

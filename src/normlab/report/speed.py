@@ -1,0 +1,168 @@
+"""A benchmark as a chapter: who is how fast on this machine, the ceiling, every case, and how to measure it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from ..errors import install_line
+from ..formatting import number
+from ..language import both
+from .drawing import Text
+from .parts import Cell, Figure, Table
+from .settings import listed
+from .speed_figure import rates
+
+__all__ = ["Speed", "case_table", "headline", "setting_line", "speed", "summary_table"]
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Everything the template needs of one benchmark."""
+
+    number: int
+    key: str
+    name: Text
+    headline: Text
+    verdicts: list[Text]
+    setting: Text
+    absent: list[tuple[str, str]]
+    figures: list[Figure]
+    summary: Table
+    cases: Table
+    command: str
+    facts: list[tuple[Text, str]]
+    kept: Text
+    data: Markup
+    template: str = "speed.html"
+
+
+def speed(document: Document, number_: int, lang: str) -> Speed:
+    """Build chapter `number_` of a report from a `normlab.bench/1` document."""
+    from .chapter import embedded
+
+    key = f"c{number_}"
+    verdicts = [dict(v) for v in document["verdicts"]]
+    return Speed(
+        number=number_,
+        key=key,
+        name=both("speed on this machine"),
+        headline=headline(document),
+        verdicts=verdicts[1:],
+        setting=setting_line(document),
+        absent=[(a["name"], install_line(a["extra"])) for a in document["absent"] if a["extra"]],
+        figures=_figures(document, lang),
+        summary=summary_table(document),
+        cases=case_table(document),
+        command=str(document["command"]),
+        facts=[
+            (both("versions"), listed(document["versions"])),
+            (both("machine"), listed(document["machine"])),
+            (both("time"), f"{document['wall_s']:.0f} s"),
+            (both("settings"), listed(document["settings"])),
+        ],
+        kept=both(
+            "The whole document of this run stands in this file as JSON, in the element {name}.", name=f"{key}-json"
+        ),
+        data=embedded(document),
+    )
+
+
+def headline(document: Document) -> Text:
+    """The first sentence, or that there was nobody to compare with."""
+    if document["verdicts"]:
+        return dict(document["verdicts"][0])
+    return both("Only one contestant was there, so there is nothing to compare.")
+
+
+def setting_line(document: Document) -> Text:
+    """What was timed, in one line."""
+    s, processor = document["settings"], document["machine"]["processor"]
+    return both(
+        "{processor} · threads: {threads} · {dtype} · {n} cases · 10th percentile of at least {seconds} s each",
+        processor=processor, threads=s["threads"], dtype=s["dtype"], n=len(document["rows"]), seconds=s["seconds"],
+    )  # fmt: skip
+
+
+def pass_name(two: bool) -> Text:
+    """The name of a pass."""
+    return both("forward and backward") if two else both("forward")
+
+
+def _figures(document: Document, lang: str) -> list[Figure]:
+    found = []
+    for two in (False, True):
+        lines = [s for s in document["summary"] if s["both"] == two]
+        if lines:
+            drawing = rates(lines, lang)
+            how = both(
+                "How many times as long as normlab each contestant takes, on a scale of powers of ten; right of the "
+                "line normlab is faster. Geometric mean over the shapes beyond the first cache. The bar is the "
+                "ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
+            )
+            caption = {k: f"{pass_name(two)[k]}. {v}" for k, v in how.items()}
+            svg = drawing.svg(pass_name(two), caption)
+            found.append(Figure("both" if two else "forward", [svg], caption))
+    return found
+
+
+def summary_table(document: Document) -> Table:
+    """One row for each method, order of axes and pass; a column for each peer."""
+    lines: Sequence[Mapping[str, Any]] = document["summary"]
+    peers = list(dict.fromkeys(s["peer"] for s in lines))
+    head: list[Cell] = [both("order of axes"), both("pass"), *peers, both("ceiling"), both("slowest case")]
+    groups: list[tuple[Cell | None, list[list[Cell]]]] = []
+    for method in dict.fromkeys(s["method"] for s in lines):
+        rows: list[list[Cell]] = []
+        for layout, two in dict.fromkeys((s["layout"], s["both"]) for s in lines if s["method"] == method):
+            own = {s["peer"]: s for s in lines if (s["method"], s["layout"], s["both"]) == (method, layout, two)}
+            first = own.get("torch") or next(iter(own.values()))
+            worst = "x".join(str(n) for n in first["worst_shape"])
+            rows.append([
+                layout, pass_name(two), *(_ratio(own.get(p)) for p in peers), number(first["ceiling"]),
+                f"{number(first['worst'])} ({worst})",
+            ])  # fmt: skip
+        groups.append((method, rows))
+    caption = both(
+        "How many times as long as normlab each takes: the geometric mean over shapes, and in brackets the mean of the "
+        "lower ends of the 95 % intervals. Ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
+    )
+    return Table(caption, head, groups, "wide")
+
+
+def _ratio(line: Mapping[str, Any] | None) -> str:
+    return "" if line is None else f"{number(line['ratio'])} ({number(line['low'])})"
+
+
+def case_table(document: Document) -> Table:
+    """Every case: the time of each contestant in microseconds, its ratio to normlab, what was void."""
+    names = [n for n in document["settings"]["contestants"] if any(n in r["contestants"] for r in document["rows"])]
+    head: list[Cell] = [both("shape"), both("order of axes"), both("pass"), both("cache"), *names, both("copy")]
+    groups: list[tuple[Cell | None, list[list[Cell]]]] = []
+    for method in dict.fromkeys(r["method"] for r in document["rows"]):
+        rows: list[list[Cell]] = [
+            [
+                "x".join(str(n) for n in r["shape"]), r["layout"], pass_name(r["both"]), r["tier"],
+                *(_time(r["contestants"].get(n)) for n in names), number(r["clone_us"]),
+            ]
+            for r in document["rows"] if r["method"] == method
+        ]  # fmt: skip
+        groups.append((method, rows))
+    caption = both(
+        "Microseconds a call (10th percentile), in brackets over normlab's; * stands where the other contestants of "
+        "the same process slowed one of the two down by more than a fifth, so that the comparison is void."
+    )
+    return Table(caption, head, groups, "wide")
+
+
+def _time(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    over = entry.get("over_normlab")
+    text = number(entry["us"]) + (f" ({number(over['ratio'])})" if over else "")
+    return text + ("*" if entry["void"] else "")
