@@ -1,6 +1,7 @@
-# Two commands do everything on a fresh machine (git, make, a C compiler, Python 3.11 or newer with pip):
+# Two commands do everything on a fresh machine (git, make, Python 3.11 or newer with pip; for the tests a C++ compiler
+# too, with which torch.compile and mlx compile at run time):
 #   make demo    an environment in .venv, the base package, then the main job and one report
-#   make test    the same environment with all that the tests need, then ruff, mypy and pytest
+#   make test    the same environment with all that the tests need (2.6 GB), then ruff, mypy and pytest
 # Every path is relative, because make cannot quote the name of the folder that it stands in.
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -56,6 +57,6 @@ clean:
 	@touch $@
 
 .venv/.test: .venv/.base
-	@echo 'installing what the tests need into .venv (once; some minutes)' >&2
+	@echo 'installing what the tests need into .venv (once; 2.6 GB, some minutes)' >&2
 	@$(PIP) -e '.[test]'
 	@touch $@

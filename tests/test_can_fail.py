@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import test_numpy_corners as corners
 import test_numpy_forward as forward
 import test_numpy_layers as layers
 from grid import Case
-from normlab import definition, fitting, formula
+from normlab import calling, definition, fitting, formula
 from normlab.numpy import arrays, derived, standardize
 from normlab.pattern import parse
 
@@ -48,14 +49,24 @@ def sample_variance(patch: Patch) -> None:
     patch.setattr(formula, "statistics", wrong)
 
 
+def _moved_otherwise(patch: Patch, **changes: Callable[[Any], Any]) -> None:
+    """Running statistics moved with other options, or another momentum, than those that were asked for."""
+    true = calling.moved
+
+    def wrong(xp: Any, ready: Any, mean: Any, var: Any, count: Any, momentum: Any, **kwargs: Any) -> Any:
+        told = {**ready.options, "momentum": momentum}
+        told |= {name: change(told[name]) for name, change in changes.items()}
+        return true(xp, replace(ready, options=told), mean, var, count, told["momentum"], **kwargs)
+
+    patch.setattr(call, "moved", wrong)
+
+
 def running_variance_biased(patch: Patch) -> None:
-    true = call._moved
-    patch.setattr(call, "_moved", lambda d, held, shown, o: true(d, held, shown, {**o, "running_var_biased": True}))
+    _moved_otherwise(patch, running_var_biased=lambda asked: True)
 
 
 def momentum_of_the_old_value(patch: Patch) -> None:
-    true = call._moved
-    patch.setattr(call, "_moved", lambda d, held, shown, o: true(d, held, shown, {**o, "momentum": 1 - o["momentum"]}))
+    _moved_otherwise(patch, momentum=lambda asked: 1 - asked)
 
 
 def swapped_groups(patch: Patch) -> None:

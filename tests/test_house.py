@@ -48,8 +48,8 @@ FRAMEWORKS = {
     "autograd", "flax", "jax", "keras", "matplotlib", "mlx", "numba", "numpy", "onnx", "onnxruntime", "scipy", "sklearn",
     "torch",
 }  # fmt: skip
-# What `benchmark` races against where it happens to be installed; nothing asks for it, so no extra brings it.
-PEERS = {"benchmark": {"onnx", "onnxruntime"}}
+# What `benchmark` races against, or with, where it happens to be installed; nothing asks for it.
+PEERS = {"benchmark": {"ml_dtypes", "onnx", "onnxruntime"}}
 HEAVY = FRAMEWORKS | {"click", "jinja2", "rich", "threadpoolctl"}
 HOLDS_NO_MATHEMATICS = ("report", "cli", "methods")
 MOST_LINES = 300

@@ -19,13 +19,16 @@ _WHERE = {
     "init": "initialization",
     "list_methods": "registry",
     "method": "registry",
+    "mlx": None,
     "normalize": "functional",
     "numpy": None,
     "shares": "sharing",
     "torch": None,
     "NormlabError": "errors",
 }
-__all__ = sorted(_WHERE)
+# `from normlab import *` fetches each of these, and of these packages some may be missing.
+_OPTIONAL = {"jax", "mlx", "torch"}
+__all__ = sorted(_WHERE.keys() - _OPTIONAL)
 
 
 def __getattr__(name: str) -> Any:
@@ -38,4 +41,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*sorted(_WHERE), "__version__"]

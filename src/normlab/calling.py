@@ -14,7 +14,7 @@ from .definition import Definition
 from .errors import DtypeError, ShapeError, UsageError
 from .fitting import check_eps, fit, mask_shapes
 from .operations import Operations
-from .pattern import Plan, parse, parse_plain
+from .pattern import Plan, names_of, parse, parse_plain
 
 __all__ = [
     "RUNNING", "Arrays", "Ready", "Rule", "check_sets", "moved", "own_forward", "prepare", "prepare_line",
@@ -78,9 +78,12 @@ class Ready:
 def prepare(
     face: Arrays, definition: Definition, x: Any, arrays: Mapping[str, Any], state: Mapping[str, Any],
     options: Mapping[str, Any], *, layout: str | None = None, eps: float | None = None, training: bool = True,
-    mask: Any = None, trailing: int = 1, channels: tuple[int, ...] | None = None,
+    mask: Any = None, trailing: int = 1, channels: tuple[int, ...] | None = None, shared: bool = False,
 ) -> Ready:  # fmt: skip
-    """Check a call of `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None: left out."""
+    """Check a call of `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None: left out.
+
+    `shared`: the sets go on in other processes, so that how large they are is not seen here.
+    """
     who, layout = definition.name, layout or definition.layout
     x = face.as_float(x, who, definition.subject)
     live = {n: face.as_numbers(a, who, n, x) for n, a in arrays.items() if a is not None}
@@ -95,7 +98,7 @@ def prepare(
     if mask is not None and (fitted.plan is None or definition.role == "weight"):
         raise UsageError(f"{who}: mask= is for methods that pool activations by one line of the notation.")
     rule = Rule(definition.centre, definition.spread, given.get("eps", 0.0), definition.eps_rule)
-    if fitted.plan is not None and not frozen:
+    if fitted.plan is not None and not frozen and not shared:
         check_sets(who, fitted.plan, rule)
     return Ready(
         definition, x, layout, fitted.plan, rule, given, live, held, fitted.targets,
@@ -177,7 +180,7 @@ def own_forward(
         own = xp.reshape(own, (1, *own.shape))
     own = ready(own)
     params = {p.name: _shaped(ops, p.axes, live.get(p.name), own) for p in definition.params}
-    states = {s.name: _shaped(ops, s.axes, held.get(s.name), own) for s in definition.states}
+    states = {s.name: _shaped(ops, s.axes, held.get(s.name), own) for s in (*definition.states, *definition.hosted)}
     inputs = {i.name: live.get(i.name) for i in definition.inputs}
     for i in definition.inputs:  # one with all of x's axes follows x's layout
         a = inputs[i.name]
@@ -198,7 +201,7 @@ def _shaped(ops: Operations, axes: str, a: Array | None, x: Array) -> Array | No
     """`a` ready to broadcast with x where its axes are x's own; as it is otherwise."""
     if a is None:
         return None
-    own = parse_plain(ops.layout).names
+    own = names_of(ops.layout)
     return ops.align(a, axes, x) if all(n in own for n in axes.split()) else a
 
 
@@ -235,7 +238,7 @@ def moved(
     fresh = {}
     for spec, batch in zip(ready.definition.states, (mean, var), strict=True):
         batch = xp.reshape(batch, shape)
-        missing = tuple(k for k, name in enumerate(kept) if name not in parse_plain(spec.axes).names)
+        missing = tuple(k for k, name in enumerate(kept) if name not in names_of(spec.axes))
         old = ready.held[spec.name]
         own = tuple(old.shape)
         if ready.mask is None:

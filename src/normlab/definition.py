@@ -60,7 +60,8 @@ class Param:
     """A learnt array: `axes` names them (a name may repeat, parentheses merge, "" is a scalar).
 
     `start` is a number, "normal" (standard deviation 1/sqrt(last axis)), "unit normal" (a random vector of length 1),
-    "identity" (in the last two axes) or a function of the options. `where`: "layer" for what a function is not given.
+    "identity" (in the last two axes) or a function of the options. `where`: "layer" for what a function is not given,
+    "host" for a state that only whoever holds the weight can keep, since its shape is the weight's.
     """
 
     name: str
@@ -200,7 +201,7 @@ class Definition:
     def states(self) -> tuple[State, ...]:
         """The declared state; left out, running statistics for a line that pools the batch, over its unpooled axes."""
         if self.state is not None:
-            return self.state
+            return tuple(s for s in self.state if s.where != "host")
         texts = self._texts() if not isinstance(self.pools, Choice) else ()
         lines = [p for p in map(parse, texts) if "n" in p.pooled]
         if len(lines) != 1:
@@ -209,6 +210,11 @@ class Definition:
             return ()
         axes = " ".join(lines[0].kept)
         return (State("running_mean", axes, 0.0), State("running_var", axes, 1.0))
+
+    @cached_property
+    def hosted(self) -> tuple[State, ...]:
+        """State beside that, kept where a weight method is joined to a module; a forward finds None elsewhere."""
+        return tuple(s for s in self.state or () if s.where == "host")
 
     @cached_property
     def has_running(self) -> bool:

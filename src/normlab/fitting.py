@@ -16,7 +16,7 @@ from .definition import Definition, Input, Param, State
 from .errors import PatternError, ShapeError, UsageError
 from .pattern import REST, Pattern, Plan, parse_plain
 
-__all__ = ["Fit", "check_eps", "fit", "mask_shapes", "shape_of"]
+__all__ = ["Fit", "arranged", "check_eps", "fit", "line_of", "mask_shapes", "shape_of"]
 
 Shape = tuple[int, ...]
 
@@ -87,21 +87,30 @@ def _fit(
             f"{who}: {str(lines[''])!r} keeps samples apart, and the layout {layout!r} does not name them.",
             hint="Give one that does: layout='n c ...' or layout='n ... c'.",
         )
-    pattern = lines[""].widen(main, trailing).arrange(layout)
-    if running:
-        used = {n for s in definition.states for n in parse_plain(s.axes).names}
-        pattern = pattern.merge(order.names, used)
+    pattern = arranged(definition, options, layout, trailing, running)
     try:
         plan = pattern.plan(shape, {n: s for n, s in factors.items() if n in pattern.names})
     except (ShapeError, PatternError) as error:
         raise type(error)(f"{who}: {error.message}", hint=error.hint) from None
-    targets = {p.name: plan.align(_line(pattern, p.axes, main, trailing), who)[1] for p in definition.params}
+    targets = {p.name: plan.align(line_of(pattern, p.axes, main, trailing), who)[1] for p in definition.params}
     if definition.has_running and shapes.keys() & {"running_mean", "running_var"}:
         targets |= {s.name: plan.align(s.axes, who)[1] for s in definition.states}
     return Fit(plan, targets, channels)
 
 
-def _line(pattern: Pattern, axes: str, main: str, trailing: int) -> str:
+def arranged(
+    definition: Definition, options: Mapping[str, Any], layout: str, trailing: int, running: bool
+) -> Pattern:  # fmt: skip
+    """The one line of a definition, in the order of `layout`; with running statistics a split batch is whole again."""
+    main = "o" if "o" in parse_plain(definition.layout).names else "c"
+    pattern = definition.lines(options)[""].widen(main, trailing).arrange(layout)
+    if not running:
+        return pattern
+    used = {n for s in definition.states for n in parse_plain(s.axes).names}
+    return pattern.merge(parse_plain(layout).names, used)
+
+
+def line_of(pattern: Pattern, axes: str, main: str, trailing: int) -> str:
     """A parameter's axes in the names of the pattern: "c" is the whole channel axis, or all trailing ones."""
     if axes == main and trailing > 1:
         return " ".join(n for n in pattern.names if n.rstrip("0123456789") == main)

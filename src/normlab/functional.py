@@ -27,6 +27,10 @@ def face_of(x: Any, who: str) -> Any:
         from . import torch
 
         return torch
+    if kind == "mlx":
+        from . import mlx
+
+        return mlx
     raise DtypeError(
         f"{who}: x must be a NumPy array, got {kind}.{type(x).__name__}.", hint="Convert with numpy.asarray."
     )

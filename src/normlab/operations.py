@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from .errors import UsageError
-from .pattern import REST, parse, parse_plain
+from .pattern import REST, Pattern, Plan, names_of, parse, parse_plain
 
 __all__ = ["Operations"]
 
@@ -89,23 +89,21 @@ class Operations:
 
     def count(self, x: Array, line: str, **sizes: int) -> int:
         """How many elements share one statistic."""
-        return parse(line).plan(tuple(x.shape), sizes).count
+        return self._plan(x, line, sizes).count
 
     def align(self, a: Array, axes: str, x: Array) -> Array:
         """`a`, whose axes `axes` names, in a shape that broadcasts with x."""
-        return self.xp.reshape(a, parse_plain(self.layout).plan(tuple(x.shape)).align(axes)[1])
+        return self.xp.reshape(a, self._plan(x, self.layout, {}, parse_plain).align(axes)[1])
 
     def einsum(self, equation: str, *arrays: Array, **sizes: int) -> Array:
         """Sums of products by names: `einsum("n (g d) ..., n (g e) ... -> g d e", x, x, g=2)`; axes split and merge."""
-        equation_, splits, merged = _equation(
-            equation, tuple(tuple(a.shape) for a in arrays), tuple(sorted(sizes.items()))
-        )
+        equation_, splits, merged = self._equation(equation, tuple(tuple(a.shape) for a in arrays), sizes)
         parts = [self.xp.reshape(a, shape) for a, shape in zip(arrays, splits, strict=True)]
         return self.xp.reshape(self.xp.einsum(equation_, *parts), merged)
 
     def window_sum(self, x: Array, name: str, before: int, after: int) -> Array:
         """For each position along the axis `name`, the sum from `before` positions before it to `after` behind it."""
-        axis = parse_plain(self.layout).names.index(name)
+        axis = names_of(self.layout).index(name)
         size = x.shape[axis]
         before, after = min(before, size - 1), min(after, size - 1)  # beyond the edge there is nothing
         pad = [(0, 0)] * len(x.shape)
@@ -116,8 +114,19 @@ class Operations:
             total = total + padded[(slice(None),) * axis + (slice(shift, shift + size),)]
         return total
 
+    # Where shapes are decided. A face that computes with shapes which are no numbers yet has its own two.
+    def _plan(
+        self, x: Array, line: str, sizes: Mapping[str, int], read: Callable[[str], Pattern] = parse
+    ) -> Plan:  # fmt: skip
+        return read(line).plan(tuple(x.shape), sizes)
+
+    def _equation(
+        self, equation: str, shapes: tuple[tuple[int, ...], ...], sizes: Mapping[str, int]
+    ) -> tuple[str, list[list[int]], list[int]]:
+        return _equation(equation, shapes, tuple(sorted(sizes.items())))
+
     def _per_set(self, x: Array, line: str, sizes: dict[str, int], measure: Callable[..., Array]) -> Array:
-        plan = parse(line).plan(tuple(x.shape), sizes)
+        plan = self._plan(x, line, sizes)
         s = measure(self.xp.reshape(x, plan.split), plan.pooled)
         if len(plan.split) == len(plan.shape):
             return s

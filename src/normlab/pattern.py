@@ -16,7 +16,7 @@ from typing import SupportsIndex
 from .errors import PatternError, ShapeError, UsageError, near
 from .notation import REST, Factor, Term, read
 
-__all__ = ["REST", "Factor", "Pattern", "Plan", "Term", "parse", "parse_plain"]
+__all__ = ["REST", "Factor", "Pattern", "Plan", "Term", "names_of", "parse", "parse_plain"]
 
 
 @dataclass(frozen=True)
@@ -260,6 +260,11 @@ def parse_plain(text: str) -> Pattern:
     if pattern.pooled:
         raise PatternError(f"{text!r}: no square brackets here: the line only names axes in their order.")
     return pattern
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names of a line without brackets, in order."""
+    return parse_plain(text).names
 
 
 def _checked(text: str) -> str:

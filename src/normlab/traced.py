@@ -46,21 +46,25 @@ class Measured(NamedTuple):
 
 def call(
     face: Tracer, definition: Definition, x: Any, arrays: Mapping[str, Any], state: Mapping[str, Any],
-    options: Mapping[str, Any], *, momentum: Any = None, training: bool = True, key: Any = None, **given: Any,
+    options: Mapping[str, Any], *, momentum: Any = None, training: bool = True, key: Any = None,
+    measure: Any = None, **given: Any,
 ) -> tuple[Array, dict[str, Array] | None]:  # fmt: skip
     """Run `definition` on x: y, and the new state where it has one. `momentum`: in the place of the option.
 
+    `measure`: in the place of `formula.statistics`, for sets that go on in other processes.
     `given`: what `calling.prepare` takes besides.
     """
-    ready = prepare(face, definition, x, arrays, state, options, training=training, **given)
+    ready = prepare(face, definition, x, arrays, state, options, training=training, shared=measure is not None, **given)
     held = dict(ready.held)
-    if ready.empty:
+    if ready.empty and measure is None:
         return nothing(face, ready), held or None
     if ready.plan is None:
         return _forward(face, ready, training, key)
     weight, bias = (_broad(face, ready, n) for n in definition.affine)
     running = (_broad(face, ready, RUNNING[0]), _broad(face, ready, RUNNING[1])) if ready.frozen else None
-    y, measured = standardize(face, ready.x, ready.plan, ready.rule, weight, bias, mask=ready.mask, running=running)
+    y, measured = standardize(
+        face, ready.x, ready.plan, ready.rule, weight, bias, mask=ready.mask, running=running, measure=measure
+    )
     if ready.keeps and measured is not None:
         held |= new_state(face, ready, measured, options["momentum"] if momentum is None else momentum)
     return y, held or None
@@ -95,7 +99,7 @@ def normalize(
 
 def standardize(
     face: Tracer, x: Array, plan: Plan, rule: Rule, weight: Array | None, bias: Array | None, *,
-    mask: Array | None = None, running: tuple[Array, Array] | None = None,
+    mask: Array | None = None, running: tuple[Array, Array] | None = None, measure: Any = None,
 ) -> tuple[Array, Measured | None]:  # fmt: skip
     """Normalize x by its own statistics, or by `running` mean and variance; all but x broadcast over the split axes."""
     xp = face.xp
@@ -111,7 +115,7 @@ def standardize(
             sound = mask | (xp.abs(wide) < xp.inf)
             strange = xp.stop(xp.where(sound, xp.zeros_like(wide), wide))
             wide = xp.where(sound, wide, xp.zeros_like(wide))
-        s = formula.statistics(
+        s = (measure or formula.statistics)(
             xp, wide, plan.pooled, centre=rule.centre, spread=rule.spread, eps=rule.eps, mask=mask
         )
         unscaled = (s.mean + s.residue) / s.unit

@@ -166,7 +166,7 @@ def command(settings: dict[str, Any]) -> str:
     for name, usual in (("dtype", "float32"), ("threads", 1), ("shapes", 1), ("seconds", 0.1)):
         if settings[name] != usual:
             words += [f"--{name}", str(settings[name])]
-    for flag, name, usual in (("--pass", "passes", suite.PASSES), ("--tier", "tiers", suite.TIERS)):
-        if tuple(settings[name]) != tuple(usual):
+    for flag, name, every in (("--pass", "passes", suite.PASSES), ("--tier", "tiers", suite.TIERS)):
+        if tuple(settings[name]) != tuple(every):
             words += [w for one in settings[name] for w in (flag, one)]
     return shlex.join(words)

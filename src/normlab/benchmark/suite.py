@@ -49,7 +49,9 @@ class Case:
     def channels(self) -> int:
         """The size of the axis that holds the channels, or a weight's outputs."""
         names = self.layout.split()
-        name = "o" if "o" in names else "c"
+        name = next((n for n in ("o", "c") if n in names), None)
+        if name is None:  # element by element: any axis will do
+            return self.shape[-1]
         place = names.index(name)
         return self.shape[place if "..." not in names[:place] else place - len(names)]
 

@@ -64,7 +64,8 @@ def info(as_json: bool, lang: str, debug: bool) -> None:
     click.echo()
     click.echo(translate("Extras:", say))
     for name, extra in extras.items():
-        state = _state(name, extras) or translate(WHETHER[extra["present"]], say)
+        whether = WHETHER[extra["present"]]
+        state = _state(name, extras) or translate(whether, say)
         purpose = translate(PURPOSES.get(name, ""), say) if name in PURPOSES else ""
         click.echo("\n".join(columns([(name, f"{purpose}: {state}" if purpose else state)], width, names=NAMES)))
         if extra["install"]:

@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["TOKENS", "add", "as_array", "compute_dtype", "load", "muladd", "store", "sub"]
+__all__ = ["TOKENS", "as_array", "bump", "compute_dtype", "load", "muladd", "store", "sub"]
 
 BFLOAT16 = np.dtype(np.uint16)
 FLOAT16 = np.dtype(np.int16)
@@ -39,12 +39,15 @@ def _wide(element: Any) -> Any:
     return types.float64 if element == types.float64 else types.float32
 
 
-# What `load` reads is never what `store` wrote (an output is new memory, and nothing reads it back), and saying so
-# spares the compiler its checks whether a row of x and a row of y overlap.
-def _scopes(builder: Any) -> Any:
+# What `load` reads is neither what `store` writes (an output is new memory, and nothing reads it back) nor what `bump`
+# adds up, and saying so spares the compiler its checks whether a row of x and a row of y overlap.
+def _say_apart(builder: Any, instruction: Any, own: str = "") -> None:
     module = builder.module
     domain = module.add_metadata(["normlab"])
-    return module.add_metadata([module.add_metadata(["written once", domain])])
+    scopes = {name: module.add_metadata([name, domain]) for name in ("written", "summed")}
+    if own:
+        instruction.set_metadata("alias.scope", module.add_metadata([scopes[own]]))
+    instruction.set_metadata("noalias", module.add_metadata([s for name, s in scopes.items() if name != own]))
 
 
 @intrinsic
@@ -55,7 +58,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, array, arguments[0], arguments[1])
         value = builder.load(pointer, align=element.bitwidth // 8)
-        value.set_metadata("noalias", _scopes(builder))
+        _say_apart(builder, value)
         if element == types.uint16:
             bits = builder.shl(builder.zext(value, ir.IntType(32)), ir.Constant(ir.IntType(32), 16))
             return builder.bitcast(bits, ir.FloatType())
@@ -79,10 +82,24 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
         elif element == types.int16:
             number = builder.bitcast(builder.fptrunc(number, ir.HalfType()), ir.IntType(16))
         written = builder.store(number, pointer, align=element.bitwidth // 8)
-        written.set_metadata("alias.scope", _scopes(builder))
+        _say_apart(builder, written, "written")
         return context.get_dummy_value()
 
     return types.void(array, types.int64, _wide(element)), generate
+
+
+@intrinsic
+def bump(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """`array[index] += value`, of sums that neither `load` nor `store` touches in the same loop."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        before = builder.load(pointer)
+        _say_apart(builder, before, "summed")
+        _say_apart(builder, builder.store(builder.fadd(before, arguments[2]), pointer), "summed")
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, array.dtype), generate
 
 
 def _to_bfloat16(builder: Any, value: Any) -> Any:
@@ -96,22 +113,15 @@ def _to_bfloat16(builder: Any, value: Any) -> Any:
     return builder.trunc(builder.lshr(kept, ir.Constant(i32, 16)), ir.IntType(16))
 
 
-def _exact(name: str) -> Any:
-    """An operation that no reordering may touch: (x - shift) summed must not become sum(x) - n shift."""
+@intrinsic
+def sub(typingctx: Any, a: Any, b: Any) -> Any:
+    """a - b, which no reordering may touch: (x - shift) summed must not become sum(x) - n shift."""
+    both = types.float64 if types.float64 in (a, b) else types.float32
 
-    def typed(typingctx: Any, a: Any, b: Any) -> Any:
-        both = types.float64 if types.float64 in (a, b) else types.float32
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fsub(*arguments)
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return getattr(builder, name)(*arguments)
-
-        return both(both, both), generate
-
-    return typed
-
-
-sub = intrinsic(_exact("fsub"))
-add = intrinsic(_exact("fadd"))
+    return both(both, both), generate
 
 
 @intrinsic

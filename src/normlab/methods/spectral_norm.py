@@ -12,12 +12,15 @@ def _unit(ops, a):
 def forward(ops, w, params, state, options, *, training):
     """(w / sigma, u) with sigma = u W v; u and v are constants to the gradient."""
     u, fixed = state["u"].reshape(-1), ops.stop(w)
-    v = _unit(ops, ops.einsum("o i ..., o -> i ...", fixed, u))
+    if state["v"] is None:
+        v = _unit(ops, ops.einsum("o i ..., o -> i ...", fixed, u))
+    else:
+        v = state["v"].reshape(fixed.shape[1:])
     for _ in range(options["steps"] if training else 0):
         u = _unit(ops, ops.einsum("o i ..., i ... -> o", fixed, v))
         v = _unit(ops, ops.einsum("o i ..., o -> i ...", fixed, u))
     sigma = (ops.einsum("o i ..., i ... -> o", w, v) * u).sum()
-    return w / ops.where(sigma == 0, 1.0, sigma), {"u": u}
+    return w / ops.where(sigma == 0, 1.0, sigma), {"u": u, "v": v}
 
 
 definition = Definition(
@@ -32,7 +35,11 @@ definition = Definition(
     year=2018,
     covers=("Spectral norm",),
     eps=None,
-    state=(State("u", "o", "unit normal", "the estimate of the first left singular vector"),),
+    state=(
+        State("u", "o", "unit normal", "the estimate of the first left singular vector"),
+        # It follows from u and w; kept, it is the one of the latest step, as in torch.
+        State("v", "(i ...)", "unit normal", "the estimate of the first right singular vector", "host"),
+    ),
     options=(Option("steps", 1, Interval(0, 10_000, whole=True), "power iterations a training call"),),
     layout="o i ...",
     subject="w",
@@ -42,7 +49,7 @@ definition = Definition(
     known_as=(
         KnownAs(
             "torch.nn.utils.parametrizations.spectral_norm", {"n_power_iterations": "steps"},
-            "15 iterations at the start; keeps v beside u",
+            "15 iterations at the start",
         ),
         KnownAs("flax.nnx.SpectralNorm", {"n_steps": "steps"}, "kernels are i o"),
     ),

@@ -19,7 +19,8 @@ def start(ops, v, params, options, respond):
         raise ValueError("weight_norm: start='data' needs the responses to a batch; use it inside a network.")
     t = respond(v / length.reshape(-1, *(1 for _ in axes)))
     others = (0, *range(2, t.ndim))
-    mean, std = t.mean(axis=others), t.std(axis=others)
+    mean = t.mean(axis=others)
+    std = ops.sqrt(((t - t.mean(axis=others, keepdims=True)) ** 2).mean(axis=others))  # frameworks' own std differ
     return {"g": 1.0 / std, "bias": -mean / std}
 
 

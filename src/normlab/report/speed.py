@@ -29,7 +29,7 @@ class Speed:
     key: str
     name: Text
     headline: Text
-    verdicts: list[Text]
+    verdicts: Sequence[Text]
     setting: Text
     absent: list[tuple[str, str]]
     figures: list[Figure]

@@ -17,13 +17,16 @@ from ..errors import missing_extra
 
 try:
     import torch as _  # noqa: F401
-except ImportError:
+except ModuleNotFoundError as error:
+    if error.name != "torch":  # it is there, but something inside it is not
+        raise
     raise missing_extra("torch", "torch") from None
 
 from .call import call, normalize
 from .layers import Layer, build, layer_class
+from .parametrize import joining
 
-__all__ = ["Layer", "build", "call", "layer_class", "normalize"]
+__all__ = ["Layer", "build", "call", "joining", "layer_class", "normalize"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,8 +34,12 @@ def __getattr__(name: str) -> Any:
         if definition.class_name == name and definition.role != "input":
             globals()[name] = layer_class(definition)
             return globals()[name]
+        if definition.role == "weight" and definition.name == name:
+            globals()[name] = joining(definition)
+            return globals()[name]
     raise AttributeError(f"module 'normlab.torch' has no layer {name!r}; it has {', '.join(__dir__())}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *(d.class_name for d in registry.methods() if d.role != "input")])
+    weights = [d.name for d in registry.methods() if d.role == "weight"]
+    return sorted([*__all__, *weights, *(d.class_name for d in registry.methods() if d.role != "input")])

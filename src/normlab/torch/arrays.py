@@ -12,6 +12,7 @@ from torch import Tensor
 from ..calling import refuse_dtype
 from ..errors import DtypeError, ShapeError, UsageError
 from ..operations import Operations
+from . import symbolic
 
 __all__ = ["FACE", "FLOATS", "Face", "Namespace", "narrow", "widen"]
 
@@ -186,7 +187,8 @@ class Face:
     @staticmethod
     def operations(layout: str, key: Any, like: Tensor) -> Operations:
         """What a forward may use; random numbers come from `key`, in the dtype of `like`."""
-        return Operations(
+        kind = symbolic.Operations if torch.compiler.is_compiling() else Operations
+        return kind(
             Namespace(like), layout, erf=torch.erf, random=_random(key, like), stop=Namespace.stop,
             eigh=torch.linalg.eigh,
         )  # fmt: skip

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+from torch._C import _functorch
 
 from .. import traced
 from ..definition import Definition
+from . import compiled
 from .arrays import FACE
 
 __all__ = ["Call", "call", "normalize"]
@@ -26,9 +30,29 @@ def call(
     **given: Any,
 ) -> Call:  # fmt: skip
     """Run `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None where left out."""
-    return Call(*traced.call(FACE, definition, x, arrays, state, options, **given))
+    with _exactly(x):
+        if torch.compiler.is_compiling():
+            return Call(*compiled.call(definition, x, arrays, state, options, **given))
+        y, fresh = traced.call(FACE, definition, x, arrays, state, options, **given)
+        return Call(_laid_out(y, x), fresh)
 
 
 def normalize(x: Any, pools: str, **given: Any) -> Tensor:
     """`normlab.normalize` for tensors."""
-    return traced.normalize(FACE, x, pools, **given)
+    with _exactly(x):
+        return _laid_out(traced.normalize(FACE, x, pools, **given), x)
+
+
+def _exactly(x: Any) -> AbstractContextManager[Any]:
+    """No casts by autocast: statistics are taken in float32 at least, and the result has x's own dtype."""
+    if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
+
+
+def _laid_out(y: Tensor, x: Tensor) -> Tensor:
+    """`y` in x's memory layout. A transform shows other strides than memory has: there it is left to torch."""
+    if y.stride() == x.stride() or _functorch.peek_interpreter_stack() is not None:
+        return y
+    wanted = torch.empty_like(x)
+    return y if wanted.stride() == y.stride() else wanted.copy_(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from inspect import Parameter, Signature
@@ -19,10 +20,12 @@ from ..errors import DtypeError, UsageError
 from ..fitting import fit
 from .arrays import FACE, FLOATS, Namespace, widen
 from .call import call
+from .moving import recomputing, store
 
 __all__ = ["Layer", "build", "layer_class"]
 
 COUNT = "num_batches_tracked"
+MOST_PASSED = 16  # calls between a forward pass and its backward pass; a method's own state is small
 
 
 class Layer(torch.nn.Module):
@@ -55,6 +58,8 @@ class Layer(torch.nn.Module):
         if d.has_running:
             counted = self.blueprint.counts
             self.register_buffer(COUNT, torch.zeros((), dtype=torch.int64, device=device) if counted else None)
+        # What a method's own state was before its latest calls, for passes that activation checkpointing runs again.
+        self._passed: deque[dict[str, Tensor]] = deque(maxlen=MOST_PASSED)
         self._started = d.start is None or not params
         self.reset_parameters()
 
@@ -104,7 +109,8 @@ class Layer(torch.nn.Module):
         if d.start is None or not self.blueprint.params:
             return {}
         x = FACE.as_float(x, d.name, d.subject)
-        fit(d, tuple(x.shape), self.layout, self.options, {}, channels=self.blueprint.made_for)
+        if not torch.compiler.is_compiling():
+            fit(d, tuple(x.shape), self.layout, self.options, {}, channels=self.blueprint.made_for)
         axes, _ = to_own(d.layout, self.layout, x.ndim)
         back = tuple(sorted(range(len(axes)), key=axes.__getitem__))
         answer = None if respond is None else lambda w: respond(w.permute(back))
@@ -124,23 +130,37 @@ class Layer(torch.nn.Module):
         given = signatures.bind_inputs(self.definition, inputs, named)
         if not self._started:
             self.start(x)
-        state = {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.states}
-        counted = self._buffers.get(COUNT)
+        moves = self.training and bool(self.blueprint.states)
+        again = moves and recomputing()
+        state = self._earlier() if again else {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.states}
+        counted = getattr(self, COUNT) if self.blueprint.counts else None
         momentum = None
         if counted is not None and self.options["momentum"] is None:
-            momentum = 1.0 / (counted + 1)
+            momentum = 1.0 / (counted + 1).to(state[RUNNING[0]].dtype)
+        params = {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.params}
         done = call(
-            self.definition, x, {**self._parameters, **given}, state, self.options, layout=self.layout, eps=self.eps,
+            self.definition, x, {**params, **given}, state, self.options, layout=self.layout, eps=self.eps,
             training=self.training, mask=mask, trailing=self.blueprint.trailing, channels=self.blueprint.made_for,
             momentum=momentum,
         )  # fmt: skip
-        if done.state is not None and self.training and x.numel():
-            with torch.no_grad():
-                for name, a in done.state.items():
-                    state[name].copy_(a)
-                if counted is not None:
-                    counted.add_(1)
+        if moves and not again and done.state is not None and 0 not in x.shape:
+            self._move(state, done.state)
         return done.y
+
+    def _move(self, state: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> None:
+        if self.definition.forward is not None and not torch.compiler.is_compiling():
+            self._passed.append({n: a.detach().clone() for n, a in state.items()})
+        for name, a in fresh.items():
+            store(state[name], a)
+        if self.blueprint.counts:
+            with torch.no_grad():
+                getattr(self, COUNT).add_(1)
+
+    def _earlier(self) -> dict[str, Tensor]:
+        """The state that the forward pass found which is now run again; backward passes come in reverse order."""
+        if self._passed:
+            return self._passed.pop()
+        return {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.states}
 
     def extra_repr(self) -> str:
         """The arguments as they would be written."""

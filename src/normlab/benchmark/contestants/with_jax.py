@@ -36,7 +36,7 @@ def jitted(case: Case, material: Material) -> Ready:
 
 
 def _held(case: Case, arrays: Any) -> dict[str, jax.Array]:
-    if case.dtype == "float64" and not jax.config.jax_enable_x64:
+    if case.dtype == "float64" and not jax.config.read("jax_enable_x64"):
         raise Refusal("JAX has no float64 without jax_enable_x64")
     return {n: jnp.asarray(a, dtype=case.dtype) for n, a in arrays.items()}
 

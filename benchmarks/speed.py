@@ -1,0 +1,145 @@
+"""Measures the speed of the faces and holds it against the goals: `make bench` (an hour on two cores).
+
+    .venv/bin/python benchmarks/speed.py            measure, then write docs/speed/
+    .venv/bin/python benchmarks/speed.py --write    only write docs/speed/README.md again, from the documents there
+
+Each run is a `normlab bench` with its document and page beside the table of goals, which names machine and versions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import normlab as nl
+from normlab.benchmark.judging import geometric
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "speed"
+TIERS = ("L2", "L3", "memory")
+RUNS = {
+    "float32-1-thread": {"dtype": "float32", "threads": 1, "shapes": 2},
+    "float32-2-threads": {"dtype": "float32", "threads": 2, "shapes": 2},
+    "bfloat16-1-thread": {"dtype": "bfloat16", "threads": 1, "shapes": 2, "tiers": TIERS},
+}
+CEILING_SHARE = 0.8  # nobody has to come nearer to a plain copy than this
+
+
+class Goal(NamedTuple):
+    """How many times as long as normlab torch (eager) shall take."""
+
+    method: str
+    layout: str
+    both: bool
+    ratio: float
+    tiers: tuple[str, ...] = TIERS
+    dtype: str = "float32"
+
+
+GOALS = (
+    Goal("batch_norm", "n c ...", False, 5.0),
+    Goal("batch_norm", "n c ...", True, 4.0),
+    Goal("instance_norm", "n c ...", False, 5.0),
+    Goal("instance_norm", "n c ...", True, 5.0),
+    Goal("local_response_norm", "n c ...", False, 10.0),
+    Goal("local_response_norm", "n c ...", True, 10.0),
+    Goal("rms_norm", "... c", False, 3.0),
+    Goal("rms_norm", "... c", True, 4.0),
+    Goal("layer_norm", "n c ...", False, 3.0),
+    Goal("layer_norm", "n c ...", True, 3.0),
+    Goal("layer_norm", "... c", False, 1.3, ("memory",)),
+    Goal("layer_norm", "... c", False, 1.6, ("L2", "L3")),
+    Goal("layer_norm", "... c", True, 1.3, ("memory",)),
+    Goal("layer_norm", "... c", True, 1.6, ("L2", "L3")),
+    Goal("group_norm", "n c ...", False, 1.8),
+    Goal("group_norm", "n c ...", True, 1.8),
+    Goal("rms_norm", "... c", False, 10.0, TIERS, "bfloat16"),
+    Goal("rms_norm", "... c", True, 10.0, TIERS, "bfloat16"),
+    Goal("local_response_norm", "n c ...", False, 10.0, TIERS, "bfloat16"),
+)
+
+
+def measure() -> None:
+    """Run every benchmark and keep its document and page."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, settings in RUNS.items():
+        result = nl.bench(seconds=0.15, on_case=_progress, **settings)
+        print(f"\n{result}\n", file=sys.stderr)
+        (FOLDER / f"{name}.json").write_text(result.to_json(indent=1) + "\n", encoding="utf-8")
+        (FOLDER / f"{name}.html").write_text(result.to_html("en"), encoding="utf-8")
+
+
+def _progress(done: int, total: int, latest: str) -> None:
+    print(f"\r{done} of {total} {latest:<24}", end="", file=sys.stderr, flush=True)
+
+
+def judged(document: Mapping[str, Any], goal: Goal) -> str | None:
+    """One line of the table; None where the document has no such case."""
+    rows = [
+        r for r in document["rows"]
+        if (r["method"], r["layout"], r["both"]) == (goal.method, goal.layout, goal.both) and r["tier"] in goal.tiers
+        and "over_normlab" in r["contestants"].get("torch", {})
+    ]  # fmt: skip
+    sound = [r for r in rows if not r["contestants"]["torch"]["void"]]
+    if not sound:
+        return None
+    ratios = [r["contestants"]["torch"]["over_normlab"] for r in sound]
+    ceiling = geometric(r["contestants"]["torch"]["us"] / r["clone_us"] for r in sound) or 0.0
+    low, middle = geometric(r["low"] for r in ratios) or 0.0, geometric(r["ratio"] for r in ratios) or 0.0
+    wanted = min(goal.ratio, CEILING_SHARE * ceiling)
+    worst = min(sound, key=lambda r: r["contestants"]["torch"]["over_normlab"]["ratio"])
+    shape = "x".join(map(str, worst["shape"]))
+    verdict = "met" if low >= wanted else f"missed by {100 * (1 - low / wanted):.0f} %"
+    cells = [
+        goal.method, goal.layout, "both" if goal.both else "forward", ", ".join(goal.tiers), f"{goal.ratio:g}",
+        f"{ceiling:.2f}", f"{wanted:.2f}", f"{middle:.2f}", f"{low:.2f}",
+        f"{worst['contestants']['torch']['over_normlab']['ratio']:.2f} ({shape})", str(len(rows) - len(sound)), verdict,
+    ]  # fmt: skip
+    return "| " + " | ".join(cells) + " |"
+
+
+def below_one(document: Mapping[str, Any]) -> Iterator[str]:
+    """The cases in which a peer is faster than normlab on PyTorch."""
+    for r in document["rows"]:
+        for name, entry in r["contestants"].items():
+            over = entry.get("over_normlab")
+            if over is None or entry["void"] or name.startswith("normlab"):
+                continue
+            small = r["contestants"][r["reference"]]["us"] < 20 if r["reference"] else False
+            if over["high"] < (0.5 if small else 1.0):
+                shape = "x".join(map(str, r["shape"]))
+                way = "both" if r["both"] else "forward"
+                yield f"{r['method']} {r['layout']} {shape} {way}: {name} {over['ratio']:.2f}"
+
+
+def page() -> str:
+    """The table of goals for every run, with what missed and where a peer is faster."""
+    lines = [
+        "# Speed on a CPU", "",
+        "Written by `make bench`. Ratio: how many times as long as normlab's layer torch (eager) takes, 10th "
+        "percentiles, geometric mean over the shapes; low: the mean of the lower ends of the bootstrap intervals "
+        "of 95 %, which is what counts; ceiling: torch's time over that of a plain copy of the fewest bytes; wanted: "
+        f"the goal, or {CEILING_SHARE:g} of the ceiling where that is lower; void: cases in which one of the "
+        "contestants was slowed down by the others, left out. The documents and pages of the runs stand beside this.",
+    ]  # fmt: skip
+    for path in sorted(FOLDER.glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        s, machine = document["settings"], document["machine"]
+        versions = ", ".join(f"{k} {v}" for k, v in document["versions"].items())
+        lines += ["", f"## {s['dtype']}, threads: {s['threads']}", "", f"{machine['processor']}; {versions}.", ""]
+        lines += ["| method | axes | pass | tiers | goal | ceiling | wanted | ratio | low | worst | void | |"]
+        lines += ["| --- " * 12 + "|"]
+        lines += [line for goal in GOALS if goal.dtype == s["dtype"] and (line := judged(document, goal))]
+        lines += ["", *(f"- {v['en']}" for v in document["verdicts"])]
+        slower = list(below_one(document))
+        lines += ["", f"A peer is faster than normlab on PyTorch in {len(slower)} comparisons.", ""] if slower else []
+        lines += [f"- {one}" for one in slower]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if "--write" not in sys.argv[1:]:
+        measure()
+    FOLDER.joinpath("README.md").write_text(page(), encoding="utf-8")

@@ -1,0 +1,122 @@
+"""A call inside torch.compile or torch.export: the same formula, with shapes that may be symbols.
+
+Nothing here is cached or checked but for the channels, for a trace can follow neither; wrong arguments are refused in
+their own words by the same call outside a trace.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from .. import fitting, traced
+from ..calling import RUNNING, Ready, Rule, own_forward
+from ..definition import Definition
+from ..errors import ShapeError
+from ..pattern import parse_plain
+from . import symbolic
+from .arrays import FACE, widen
+from .symbolic import constant
+
+__all__ = ["call"]
+
+
+class _Lines(NamedTuple):
+    """What a call's text says: the pools in x's order, the sizes of factors, and the axes of every array by name."""
+
+    pools: str
+    sizes: tuple[tuple[str, int], ...]
+    axes: tuple[tuple[str, str], ...]
+
+
+@constant
+def _lines(
+    definition: Definition, options: tuple[tuple[str, Any], ...], layout: str, trailing: int, frozen: bool,
+    channels: int | None,
+) -> _Lines:  # fmt: skip
+    pattern = fitting.arranged(definition, dict(options), layout, trailing, frozen)
+    main = "o" if "o" in parse_plain(definition.layout).names else "c"
+    sizes = {n: s for n, s in definition.factor_sizes(dict(options), channels).items() if n in pattern.names}
+    axes = {p.name: fitting.line_of(pattern, p.axes, main, trailing) for p in definition.params}
+    axes |= {s.name: s.axes for s in definition.states if definition.has_running}
+    return _Lines(str(pattern), tuple(sizes.items()), tuple(axes.items()))
+
+
+@constant
+def _channel_axes(layout: str, trailing: int, ndim: int) -> tuple[int, ...]:
+    main = "o" if "o" in parse_plain(layout).names else "c"
+    names = [a.name for a in symbolic._sketch(str(parse_plain(layout).widen(main, trailing)), ndim, ())]
+    return tuple(k for k, name in enumerate(names) if name.rstrip("0123456789") == main)
+
+
+@constant
+def _has_line(definition: Definition) -> bool:
+    # A trace cannot follow how a cached property is made, only read it.
+    definition.states, definition.hosted, definition.has_running  # noqa: B018
+    return definition.forward is None and definition.pools is not None
+
+
+@constant
+def _resolved(definition: Definition, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
+    return tuple(definition.resolve(dict(options), channels).items())
+
+
+def call(
+    definition: Definition, x: Tensor, arrays: Mapping[str, Any], state: Mapping[str, Any], options: Mapping[str, Any],
+    *, layout: str | None, eps: float | None, training: bool, mask: Any = None, key: Any = None, trailing: int = 1,
+    channels: tuple[int, ...] | None = None, momentum: Any = None,
+) -> tuple[Tensor, dict[str, Tensor] | None]:  # fmt: skip
+    """As `traced.call`, in a trace."""
+    layout = layout or definition.layout
+    live = {n: a for n, a in arrays.items() if a is not None}
+    held = {n: a for n, a in state.items() if a is not None}
+    places = _channel_axes(layout, trailing, x.ndim)
+    own = tuple(x.shape[k] for k in places)
+    if channels is not None and own != channels:
+        raise ShapeError(f"{definition.name}: the layer was made for {channels} channels, got x of shape {x.shape}.")
+    given = tuple(options.items())
+    if not _has_line(definition):
+        return _forward(definition, x, live, held, given, layout, training, key, own, eps)
+    frozen = len([n for n in RUNNING if n in held]) == 2 and not training
+    lines = _lines(definition, given, layout, trailing, frozen, _count(channels or own))
+    plan = symbolic.plan(lines.pools, tuple(x.shape), dict(lines.sizes))
+    targets = {n: plan.align(a)[1] for n, a in lines.axes}
+    rule = Rule(definition.centre, definition.spread, eps or 0.0, definition.eps_rule)
+    broad = {n: widen(a).reshape(targets[n]) for n, a in (*live.items(), *held.items()) if n in targets}
+    weight, bias = (broad.get(n or "") for n in definition.affine)
+    running = (broad[RUNNING[0]], broad[RUNNING[1]]) if frozen else None
+    y, measured = traced.standardize(FACE, x, plan, rule, weight, bias, mask=mask, running=running)
+    if measured is None or len(held) < 2:
+        return y, held or None
+    ready = Ready(definition, x, layout, plan, rule, dict(given), live, held, targets, mask, frozen)
+    return y, traced.new_state(FACE, ready, measured, options["momentum"] if momentum is None else momentum)
+
+
+def _count(sizes: tuple[int, ...]) -> int:
+    """How many channels: a number, even where the other sizes are none yet."""
+    result = 1
+    for size in sizes:
+        result *= operator.index(size)
+    return result
+
+
+def _forward(
+    definition: Definition, x: Tensor, live: Mapping[str, Tensor], held: Mapping[str, Tensor], options: Any,
+    layout: str, training: bool, key: Any, own: tuple[int, ...], eps: float | None,
+) -> tuple[Tensor, dict[str, Tensor] | None]:  # fmt: skip
+    given = dict(_resolved(definition, options, _count(own)))
+    if eps is not None:
+        given["eps"] = eps
+    wide = widen(x)
+    ops = FACE.operations(definition.layout, key, wide)
+    y, fresh = own_forward(
+        ops, definition, wide, {n: widen(a) for n, a in live.items()}, {n: widen(a) for n, a in held.items()}, given,
+        layout=layout, training=training,
+    )  # fmt: skip
+    state = dict(held)
+    if fresh is not None:
+        state |= {n: FACE.narrow(a.detach(), held[n]) for n, a in fresh.items() if n in held}
+    return FACE.narrow(y, x), state or None
