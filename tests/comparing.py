@@ -1,8 +1,8 @@
 """The one comparison of the tests, with the one table of tolerances. It raises; it returns nothing to forget.
 
-Errors are counted in units of eps (2**-23 for float32, 2**-52 for float64, 2**-10 for float16) times the largest
-absolute value of the set: |got - wanted| / (eps * max |wanted| over the set). Half a unit is what the best rounding
-of the true value can cost. How the figures come about, in float64 (float32 and float16 input is widened first, so
+Errors are counted in units of eps (2**-23 for float32, 2**-52 for float64, 2**-10 for float16, 2**-7 for bfloat16)
+times the largest absolute value of the set: |got - wanted| / (eps * max |wanted| over the set). Half a unit is what
+the best rounding of the true value can cost. How the figures come about, in float64 (float32 and float16 input is widened first, so
 only the last rounding is left: 0.5):
 
     forward    x - mean, less the residue: 2 roundings at most, of half a unit each; the mean square, corrected once:
@@ -17,9 +17,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
-__all__ = ["TOLERANCE", "Exact", "Row", "compare", "error", "same_bytes"]
+__all__ = ["TOLERANCE", "Exact", "Row", "compare", "error", "finfo", "same_bytes"]
+
+finfo = ml_dtypes.finfo  # knows bfloat16 beside NumPy's own
 
 
 class Row(NamedTuple):
@@ -32,6 +35,7 @@ class Row(NamedTuple):
 
 TOLERANCE = {
     "forward": Row(2, 0, "numerics.md's goal for float32; held in float64 too, see above"),
+    "forward, affine": Row(3, 0, "2 for z; the product with the weight and the sum with the bias round by half a unit each"),
     "forward, mean of magnitudes": Row(3, 0, "nothing halves the error of a mean of |d|, as the root halves it elsewhere"),
     "gradient": Row(4, 0, "numerics.md's goal; for sets of 32 elements or more, where the gradient does not cancel away"),
     "gradient, small set": Row(16, 0, "in units of the largest |g| / D: two projections take most of so few elements away"),
@@ -73,8 +77,8 @@ def error(got: np.ndarray, wanted: np.ndarray | Exact, sets: np.ndarray | None =
         largest = np.zeros(int(sets.max(initial=0)) + 1)
         np.maximum.at(largest, sets.ravel(), np.where(np.isfinite(size), size, 0.0).ravel())
         scale = largest[sets]
-    eps = float(np.finfo(got.dtype).eps)
-    tiny = float(np.finfo(got.dtype).smallest_subnormal)  # where the largest is 0 every difference is too much
+    eps = float(finfo(got.dtype).eps)
+    tiny = float(finfo(got.dtype).smallest_subnormal)  # where the largest is 0 every difference is too much
     return np.where(d == 0, 0.0, np.abs(d) / np.maximum(eps * np.asarray(scale), tiny))
 
 
@@ -83,7 +87,7 @@ def compare(
 ) -> None:
     """Raise AssertionError unless `got` is `wanted` within the row of the table called `row`."""
     units, share, why = TOLERANCE[row]
-    allowed = units + share / float(np.finfo(got.dtype).eps)
+    allowed = units + share / float(finfo(got.dtype).eps)
     found = error(got, wanted, sets, scale)
     if not np.all(found <= allowed):  # written so that NaN is too much
         bad = np.where(np.isnan(found), np.inf, found)

@@ -18,10 +18,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["TOKENS", "as_array", "bump", "compute_dtype", "load", "muladd", "store", "sub"]
+__all__ = ["TOKENS", "as_array", "bump", "compute_dtype", "like", "load", "muladd", "pointer", "store", "sub"]
 
 BFLOAT16 = np.dtype(np.uint16)
 FLOAT16 = np.dtype(np.int16)
+# What tells a kernel a dtype: an empty array, or a number of it for one that uses pointers.
 TOKENS = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64, np.uint16, np.int16)}
 
 
@@ -30,8 +31,8 @@ def compute_dtype(stored: np.dtype) -> np.dtype:
     return stored if stored == np.float64 else np.dtype(np.float32)
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
+def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data if isinstance(kind, types.Array) else array
     return builder.gep(data, [index], inbounds=True)
 
 
@@ -56,7 +57,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     element = array.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        pointer = _place(context, builder, array, arguments[0], arguments[1])
         value = builder.load(pointer, align=element.bitwidth // 8)
         _say_apart(builder, value)
         if element == types.uint16:
@@ -75,7 +76,7 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     element = array.dtype
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        pointer = _place(context, builder, array, arguments[0], arguments[1])
         number = arguments[2]
         if element == types.uint16:
             number = _to_bfloat16(builder, number)
@@ -93,7 +94,7 @@ def bump(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """`array[index] += value`, of sums that neither `load` nor `store` touches in the same loop."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, array, arguments[0], arguments[1])
+        pointer = _place(context, builder, array, arguments[0], arguments[1])
         before = builder.load(pointer)
         _say_apart(builder, before, "summed")
         _say_apart(builder, builder.store(builder.fadd(before, arguments[2]), pointer), "summed")
@@ -138,6 +139,27 @@ def muladd(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
+def pointer(typingctx: Any, address: Any, token: Any) -> Any:
+    """The memory at `address`, of the token's dtype. Unlike an array it has no owner whom every call would count."""
+    kind = types.CPointer(types.unliteral(getattr(token, "dtype", token)))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(kind))
+
+    return kind(types.int64, token), generate
+
+
+@intrinsic
+def like(typingctx: Any, value: Any, token: Any) -> Any:
+    """`value` in the token's dtype, float32 or float64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return arguments[0] if token == types.float64 else builder.fptrunc(arguments[0], ir.FloatType())
+
+    return token(types.float64, token), generate
+
+
+@intrinsic
 def as_array(typingctx: Any, address: Any, token: Any) -> Any:
     """The memory at `address` as an array of the token's dtype, to be read by `load` and written by `store`."""
     kind = types.Array(token.dtype, 1, "C")
@@ -145,10 +167,6 @@ def as_array(typingctx: Any, address: Any, token: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(kind)(context, builder)
         array.data = builder.inttoptr(arguments[0], array.data.type)
-        zero = context.get_constant(types.intp, 0)
-        size = context.get_constant(types.intp, token.dtype.bitwidth // 8)
-        array.itemsize = size
-        array.nitems = zero
         return array._getvalue()
 
     return kind(types.int64, token), generate

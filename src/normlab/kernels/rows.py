@@ -13,8 +13,8 @@ import math
 import numpy as np
 from numba import njit
 
-from .compiling import EXACT, kernel
-from .halves import TOKENS, as_array, load
+from .compiling import EXACT, INLINE, kernel
+from .halves import like, load, pointer
 from .sums import (
     largest, moments, near, plus, pull, pull_each_summed, pull_four_summed, pull_sums, pull_sums_each, write, write_each,
 )  # fmt: skip
@@ -32,52 +32,64 @@ INSIDE, OUTSIDE, FLOOR, NOTHING = range(4)
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # what is kept of a set, each in a row of its own
 # Where the mean lies more than two spreads from the shift the squares lose digits: they are taken again.
 FAR = 4.0
-DOUBLE = TOKENS[np.dtype(np.float64)]
 # Products are added up in the dtype for so many rows, then in float64.
 ROWS = 32
 
 
 @njit(**EXACT)
-def _measure(x, start, stride, runs, length, centre, limits, zero, number):
+def _find_unit(x, start, stride, runs, length, limits):
+    """A power of two that keeps the squares of a set, and eps beside them, in the dtype's range: see `formula`."""
+    top = max(largest(x, start, stride, runs, length), math.sqrt(limits[0]))
+    return limits[5] if top > limits[3] else limits[6] if 0 < top < limits[4] else 1.0
+
+
+@njit(**INLINE)
+def _measure(x, start, stride, runs, length, centre, limits, zero):
     """The mean, what its rounding left, the sum of squares about it, and the unit that all are in."""
-    unit, count = number(1), runs * length
-    shift = near(x, start, stride, runs, length, zero, number) if centre else zero
-    total, square = moments(x, start, stride, runs, length, unit, shift, zero)
-    if not limits[1] <= square <= limits[2]:
-        top = max(largest(x, start, stride, runs, length), math.sqrt(limits[0]))
-        unit = number(limits[5] if top > limits[3] else limits[6] if 0 < top < limits[4] else 1.0)
-        if unit != 1:
-            shift = shift * unit
-            total, square = moments(x, start, stride, runs, length, unit, shift, zero)
-    if not centre:
-        return zero, zero, square, unit
-    off = total / count
-    if off * total > FAR * (square - off * total):
-        shift = number(float(shift) + off)
+    unit, count = like(1.0, zero), float(runs * length)
+    shift = near(x, start, stride, runs, length, zero) if centre else zero
+    ranged = moved = False
+    while True:  # once, but for rare sets: one place that calls is inlined, three are not
         total, square = moments(x, start, stride, runs, length, unit, shift, zero)
-        off = total / count
-    mean, left = plus(float(shift), 0.0, off)
-    rounded = number(mean)
-    return rounded, number((mean - float(rounded)) + left), square - off * total, unit
+        off = total / count if centre else 0.0
+        if not ranged and not limits[1] <= square <= limits[2]:
+            ranged = True
+            unit = like(_find_unit(x, start, stride, runs, length, limits), zero)
+            shift = shift * unit
+            if unit != 1:
+                continue
+        if not moved and off * total > FAR * (square - off * total):
+            moved = True
+            shift = like(float(shift) + off, zero)
+            continue
+        mean, left = plus(float(shift), 0.0, off)
+        rounded = like(mean, zero)
+        return rounded, like((mean - float(rounded)) + left, zero), square - off * total, unit
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def inverse(square, unit, eps, rule):
     """One over what divides; 0 for a set without spread."""
-    root = math.sqrt(square)
-    below = root
-    if rule == NOTHING:
-        below = unit
-    elif rule == INSIDE:
+    if rule == INSIDE:
         below = math.sqrt(square + eps * unit * unit)
-    elif rule == OUTSIDE:
-        below = root + eps * unit
-    elif root < eps * unit:
-        below = eps * unit
+    elif rule == NOTHING:
+        below = unit
+    else:
+        below, least = math.sqrt(square), eps * unit
+        if rule == OUTSIDE:
+            below = below + least
+        elif below < least:
+            below = least
     return 1.0 / below if below != 0 else 0.0
 
 
-@njit(**EXACT)
+@njit(**INLINE)
+def add_to(sums, at, step, value):
+    """Add to sums[at], and what that lost to sums[at + step]."""
+    sums[at], sums[at + step] = plus(sums[at], sums[at + step], value)
+
+
+@njit(**INLINE)
 def place(s, shape):
     """Where set s starts, and which row of the weight is its."""
     a, b = (s // shape[2], s % shape[2]) if shape[0] > 1 else (0, s)
@@ -90,38 +102,37 @@ def place(s, shape):
 
 
 @kernel
-def forward(first, last, token, wide, shape, limits, x_at, y_at, weight_at, bias_at, kept_at):
+def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at, bias_at, kept_at):
     """y of the sets first ... last - 1, and their statistics."""
-    x, y, kept = as_array(x_at, token), as_array(y_at, token), as_array(kept_at, wide)
-    weight, bias = as_array(weight_at, wide), as_array(bias_at, wide)
-    number = wide.dtype.type
-    zero = number(0)
+    x, y, kept = pointer(x_at, token), pointer(y_at, token), pointer(kept_at, wide)
+    weight, bias = pointer(weight_at, wide), pointer(bias_at, wide)
+    shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
     for s in range(first, last):
         start, row = place(s, shape)
-        mean, residue, square, unit = _measure(x, start, stride, runs, length, shape[11], limits, zero, number)
+        mean, residue, square, unit = _measure(x, start, stride, runs, length, shape[11], limits, zero)
         if shape[12]:
             square = square / (runs * length)
         square = 0.0 if square < 0 else square
         rstd = inverse(square, float(unit), limits[0], shape[13])
-        kept[MEAN * sets + s], kept[RESIDUE * sets + s], kept[RSTD * sets + s] = mean, residue, number(rstd)
-        kept[SQUARE * sets + s], kept[UNIT * sets + s] = number(square), unit
+        kept[MEAN * sets + s], kept[RESIDUE * sets + s], kept[RSTD * sets + s] = mean, residue, like(rstd, zero)
+        kept[SQUARE * sets + s], kept[UNIT * sets + s] = like(square, zero), unit
         offset = -float(residue) * rstd
         for p in range(runs):
             at = start + p * stride
             if shape[6]:
                 write_each(
-                    x, y, at, length, unit, -mean, number(rstd), number(offset), weight, bias, row * length, bias_at != 0
+                    x, y, at, length, unit, -mean, like(rstd, zero), like(offset, zero), weight, bias, row * length, bias_at != 0
                 )
                 continue
             for k in range(parts):
                 w = float(load(weight, row * parts + k)) if weight_at else 1.0
                 shift = offset * w + float(load(bias, row * parts + k)) if bias_at else offset * w
-                write(x, y, at + k * step, step, unit, -mean, number(rstd * w), number(shift))
+                write(x, y, at + k * step, step, unit, -mean, like(rstd * w, zero), like(shift, zero))
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def _slopes(total, along, rstd, square, unit, limits, shape):
     """What multiplies g, what multiplies z, and what is added, to give dx."""
     count = shape[1] * shape[3]
@@ -138,30 +149,31 @@ def _slopes(total, along, rstd, square, unit, limits, shape):
 
 
 @kernel
-def backward(first, last, token, wide, shape, limits, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
+def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
     """dx of the sets first ... last - 1, and for each part of the weight the sums of g * z and g."""
-    dy, x, dx = as_array(dy_at, token), as_array(x_at, token), as_array(dx_at, token)
-    weight, kept, found = as_array(weight_at, wide), as_array(kept_at, wide), as_array(parts_at, DOUBLE)
-    number = wide.dtype.type
-    zero = number(0)
+    dy, x, dx = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token)
+    weight, kept, found = pointer(weight_at, wide), pointer(kept_at, wide), pointer(parts_at, 0.0)
+    shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
-    sums = np.empty((4, parts))
+    scratch = np.empty(4 * parts)
+    sums = pointer(scratch.ctypes.data, 0.0)
     for s in range(first, last):
         start, row = place(s, shape)
         mean, unit, rstd = kept[MEAN * sets + s], kept[UNIT * sets + s], kept[RSTD * sets + s]
         offset = -kept[RESIDUE * sets + s] * rstd
-        sums[:] = 0.0
+        for i in range(4 * parts):
+            sums[i] = 0.0
         for p in range(runs):
             for k in range(parts):
                 at = start + p * stride + k * step
                 t, a = pull_sums(dy, x, at, step, unit, -mean, rstd, offset, zero)
-                sums[0, k], sums[1, k] = plus(sums[0, k], sums[1, k], a)
-                sums[2, k], sums[3, k] = plus(sums[2, k], sums[3, k], t)
+                add_to(sums, k, parts, a)
+                add_to(sums, 2 * parts + k, parts, t)
         total = total_low = along = along_low = 0.0
         for k in range(parts):
             w = float(load(weight, row * parts + k)) if weight_at else 1.0
-            a, t = sums[0, k] + sums[1, k], sums[2, k] + sums[3, k]
+            a, t = sums[k] + sums[parts + k], sums[2 * parts + k] + sums[3 * parts + k]
             along, along_low = plus(along, along_low, w * a)
             total, total_low = plus(total, total_low, w * t)
             if parts_at:
@@ -174,26 +186,29 @@ def backward(first, last, token, wide, shape, limits, dy_at, x_at, dx_at, weight
                 w = float(load(weight, row * parts + k)) if weight_at else 1.0
                 at = start + p * stride + k * step
                 pull(
-                    dy, x, dx, at, step, unit, -mean, rstd, offset, number(scale * w), number(slope), number(level)
+                    dy, x, dx, at, step, unit, -mean, rstd, offset,
+                    like(scale * w, zero), like(slope, zero), like(level, zero),
                 )  # fmt: skip
+    scratch[0] = 0.0  # alive until here, whatever the pointer to it tells the compiler
 
 
 @kernel
-def backward_each(first, last, token, wide, shape, limits, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
+def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
     """`backward` where every element of a run has its own weight: blocks of `block` sets, and sums for each block."""
-    dy, x, dx = as_array(dy_at, token), as_array(x_at, token), as_array(dx_at, token)
-    weight, kept, found = as_array(weight_at, wide), as_array(kept_at, wide), as_array(parts_at, DOUBLE)
-    number = wide.dtype.type
-    zero = number(0)
+    dy, x, dx = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token)
+    weight, kept, found = pointer(weight_at, wide), pointer(kept_at, wide), pointer(parts_at, 0.0)
+    shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length = shape[1], shape[3]
     sets, stride, rows = shape[0] * shape[2], shape[2] * length, shape[8] * shape[10]
     width = rows * length
-    dw, db = np.empty(width, wide.dtype), np.empty(width, wide.dtype)
-    sums, c = np.empty((4, width)), np.empty(28, wide.dtype)
+    scratch = np.empty(6 * width + 28)
+    at = scratch.ctypes.data
+    sums, c = pointer(at, 0.0), pointer(at + 48 * width, wide)
+    dw, db = pointer(at + 32 * width, wide), pointer(at + 40 * width, wide)
     often = max(1, ROWS * rows // runs)
     for block in range(first, last):
         start_set, end_set = block * shape[14], min((block + 1) * shape[14], sets)
-        dw[:], db[:], sums[:] = 0, 0, 0
+        scratch[:] = 0.0
         s = start_set
         while s < end_set:
             four = 4 if runs == 1 and rows == 1 and s + 4 <= end_set else 1
@@ -213,7 +228,7 @@ def backward_each(first, last, token, wide, shape, limits, dy_at, x_at, dx_at, w
                 )  # fmt: skip
                 at = 7 * j
                 c[at], c[at + 1], c[at + 2], c[at + 3] = unit, -mean, rstd, offset
-                c[at + 4], c[at + 5], c[at + 6] = number(scale), number(slope), number(level)
+                c[at + 4], c[at + 5], c[at + 6] = like(scale, zero), like(slope, zero), like(level, zero)
             if four == 4:
                 pull_four_summed(dy, x, dx, s * length, length, c, weight, dw, db)
             else:
@@ -228,31 +243,34 @@ def backward_each(first, last, token, wide, shape, limits, dy_at, x_at, dx_at, w
             if (s - start_set) // often > before or s >= end_set:
                 _carry(dw, db, sums, width)
         for i in range(width):
-            found[2 * block * width + i] = sums[0, i] + sums[1, i]
-            found[(2 * block + 1) * width + i] = sums[2, i] + sums[3, i]
+            found[2 * block * width + i] = sums[i] + sums[width + i]
+            found[(2 * block + 1) * width + i] = sums[2 * width + i] + sums[3 * width + i]
+    scratch[0] = 0.0
 
 
 @njit(**EXACT)
 def _carry(dw, db, sums, width):
     """Add dw and db to their sums in float64, and start them again."""
     for i in range(width):
-        sums[0, i], sums[1, i] = plus(sums[0, i], sums[1, i], float(dw[i]))
-        sums[2, i], sums[3, i] = plus(sums[2, i], sums[3, i], float(db[i]))
+        add_to(sums, i, width, float(dw[i]))
+        add_to(sums, 2 * width + i, width, float(db[i]))
         dw[i] = 0
         db[i] = 0
 
 
 @kernel
-def fold(first, last, wide, shape, items, width, rows, parts_at, out_at):
+def fold(first, last, wide, shape_at, items, width, rows, parts_at, out_at):
     """The sums of sets or blocks added up, in their order, for each element of the weight."""
-    found, out = as_array(parts_at, DOUBLE), as_array(out_at, wide)
+    shape, found, out = pointer(shape_at, 0), pointer(parts_at, 0.0), pointer(out_at, wide)
     for _ in range(first, last):  # there is only one
-        sums = np.zeros((4, rows * width))
+        scratch = np.zeros(4 * rows * width)
+        sums, half = pointer(scratch.ctypes.data, 0.0), rows * width
         for s in range(items):
             at = place(s, shape)[1] * width if rows > 1 else 0
             for i in range(width):
-                sums[0, at + i], sums[1, at + i] = plus(sums[0, at + i], sums[1, at + i], found[2 * s * width + i])
-                sums[2, at + i], sums[3, at + i] = plus(sums[2, at + i], sums[3, at + i], found[(2 * s + 1) * width + i])
-        for i in range(rows * width):
-            out[i] = sums[0, i] + sums[1, i]
-            out[rows * width + i] = sums[2, i] + sums[3, i]
+                add_to(sums, at + i, half, found[2 * s * width + i])
+                add_to(sums, 2 * half + at + i, half, found[(2 * s + 1) * width + i])
+        for i in range(half):
+            out[i] = like(sums[i] + sums[half + i], wide)
+            out[half + i] = like(sums[2 * half + i] + sums[3 * half + i], wide)
+        scratch[0] = 0.0

@@ -17,8 +17,8 @@ import math
 
 from numba import njit
 
-from .compiling import EXACT, SUMMED
-from .halves import bump, load, muladd, store, sub
+from .compiling import EXACT, INLINE, SUMMED
+from .halves import bump, like, load, muladd, store, sub
 
 __all__ = [
     "largest", "moments", "near", "plus", "pull", "pull_each_summed", "pull_four_summed", "pull_sums",
@@ -28,7 +28,7 @@ __all__ = [
 BLOCK = 1024
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def plus(high, low, value):
     """high + low + value, where low keeps what the additions lost (Knuth's two-sum)."""
     s = high + value
@@ -36,13 +36,13 @@ def plus(high, low, value):
     return s, low + ((high - (s - t)) + (value - t))
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def whole(high, low):
     """high + low; what an infinite sum lost is no number."""
     return high + low if math.isfinite(high) else high
 
 
-@njit(**SUMMED)
+@njit(**SUMMED, forceinline=True)
 def _block(x, start, count, unit, shift, zero):
     total = zero
     square = zero
@@ -53,7 +53,7 @@ def _block(x, start, count, unit, shift, zero):
     return total, square
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def moments(x, start, stride, runs, length, unit, shift, zero):
     """The sums of d and d^2 over `runs` runs, `stride` apart; d = x * unit - shift."""
     total = total_low = square = square_low = 0.0
@@ -65,7 +65,7 @@ def moments(x, start, stride, runs, length, unit, shift, zero):
     return whole(total, total_low), whole(square, square_low)
 
 
-@njit(**SUMMED)
+@njit(**SUMMED, forceinline=True)
 def _about(x, start, count, first, zero):
     total = zero
     for i in range(count):
@@ -73,17 +73,17 @@ def _about(x, start, count, first, zero):
     return total
 
 
-@njit(**EXACT)
-def near(x, start, stride, runs, length, zero, number):
+@njit(**INLINE)
+def near(x, start, stride, runs, length, zero):
     """A value near the mean: of the first 16 elements, or of 16 spread over a long set; exact where all are equal."""
     first = load(x, start)
     if runs * length <= 4 * BLOCK:
         count = min(16, length)
-        return first + _about(x, start, count, first, zero) / number(count)
+        return first + _about(x, start, count, first, zero) / like(float(count), zero)
     total = zero
     for i in range(16):
         total += load(x, start + i * runs // 16 * stride + i * length // 16) - first
-    return first + total / number(16)
+    return first + total / like(16.0, zero)
 
 
 @njit(**EXACT)
@@ -97,14 +97,14 @@ def largest(x, start, stride, runs, length):
     return top
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def write(x, y, start, count, unit, centre, scale, shift):
     """y = (x * unit + centre) * scale + shift."""
     for i in range(count):
         store(y, start + i, muladd(muladd(load(x, start + i), unit, centre), scale, shift))
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def write_each(x, y, start, count, unit, centre, rstd, offset, weight, bias, at, has_bias):
     """y = z * weight + bias, each with an element for each of the run's, from `at` on."""
     if has_bias:
@@ -117,7 +117,7 @@ def write_each(x, y, start, count, unit, centre, rstd, offset, weight, bias, at,
             store(y, start + i, z * load(weight, at + i))
 
 
-@njit(**SUMMED)
+@njit(**SUMMED, forceinline=True)
 def _pull_block(dy, x, start, count, unit, centre, rstd, offset, zero):
     total = zero
     along = zero
@@ -129,7 +129,7 @@ def _pull_block(dy, x, start, count, unit, centre, rstd, offset, zero):
     return total, along
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def pull_sums(dy, x, start, count, unit, centre, rstd, offset, zero):
     """The sums of g and g * z over one run."""
     total = total_low = along = along_low = 0.0
@@ -140,7 +140,7 @@ def pull_sums(dy, x, start, count, unit, centre, rstd, offset, zero):
     return whole(total, total_low), whole(along, along_low)
 
 
-@njit(**SUMMED)
+@njit(**SUMMED, forceinline=True)
 def _pull_block_each(dy, x, start, count, unit, centre, rstd, offset, weight, at, zero):
     total = zero
     along = zero
@@ -152,7 +152,7 @@ def _pull_block_each(dy, x, start, count, unit, centre, rstd, offset, weight, at
     return total, along
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def pull_sums_each(dy, x, start, count, unit, centre, rstd, offset, weight, at, zero):
     """The sums of g * weight and g * weight * z over one run."""
     total = total_low = along = along_low = 0.0
@@ -164,7 +164,7 @@ def pull_sums_each(dy, x, start, count, unit, centre, rstd, offset, weight, at, 
     return whole(total, total_low), whole(along, along_low)
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def pull(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, level):
     """dx = g * scale + z * slope + level."""
     for i in range(count):
@@ -172,7 +172,7 @@ def pull(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, leve
         store(dx, start + i, muladd(load(dy, start + i), scale, muladd(z, slope, level)))
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def pull_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, level, weight, at, dw, db):
     """dx = g * weight * scale + z * slope + level; g * z and g are added to dw and db."""
     for i in range(count):
@@ -184,7 +184,7 @@ def pull_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale,
         bump(db, at + i, given)
 
 
-@njit(**EXACT)
+@njit(**INLINE)
 def pull_four_summed(dy, x, dx, start, count, c, weight, dw, db):
     """`pull_each_summed` for four rows that follow each other, so dw and db are read and written once for the four."""
     u0, m0, r0, o0, s0, p0, l0 = c[0], c[1], c[2], c[3], c[4], c[5], c[6]

@@ -16,7 +16,7 @@ from .. import registry
 from ..errors import missing_extra
 
 try:
-    import mlx.core as _
+    import mlx.core as _  # noqa: F401
 except ImportError as error:  # on Linux also where only half of it is there: mlx needs mlx-cpu or a CUDA build
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("mlx"):
         raise

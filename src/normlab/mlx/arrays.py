@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
 from ..calling import refuse_dtype
+from ..constraints import is_number
 from ..errors import DtypeError, ShapeError, UsageError
 from ..operations import Operations
 from . import reducing
 
-__all__ = ["FACE", "FLOATS", "as_array", "narrow", "wide", "widen"]
+__all__ = ["FACE", "FLOATS", "Custom", "as_array", "narrow", "wide", "widen"]
 
 Array = mx.array
 FLOATS = (mx.float32, mx.float16, mx.bfloat16, mx.float64)
@@ -55,7 +55,10 @@ class _Namespace:
         return mx.power(math.e, a) if a.dtype == mx.float64 else mx.exp(a)
 
 
-@mx.custom_function
+Custom: Any = mx.custom_function  # a function with a vjp of its own; its type says nothing of what it gives
+
+
+@Custom
 def _eigh(a: Array) -> tuple[Array, Array]:
     values, vectors = mx.linalg.eigh(a, stream=mx.cpu)  # MLX has it on the CPU only, and without a gradient
     return values, vectors
@@ -108,7 +111,7 @@ def _named(dtype: mx.Dtype) -> str:
 
 def _random(key: Any, like: Array) -> Callable[[Sequence[int]], Array]:
     """Uniform numbers from a whole number or a key of mlx.core.random; None: from MLX's own, as `seed` sets it."""
-    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= key < 2**64:
+    if is_number(key, whole=True) and 0 <= key < 2**64:
         key = mx.random.key(int(key))
     if not (key is None or (isinstance(key, mx.array) and key.dtype == mx.uint32 and key.shape == (2,))):
         raise UsageError(f"key must be a whole number of at least 0 or a key of mlx.core.random, got {key!r}.")

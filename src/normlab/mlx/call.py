@@ -1,8 +1,9 @@
 """One call of a method on MLX arrays. Layers and functions both come here.
 
-The formula runs as it stands, or compiled to fused kernels: on a GPU, where every operation that is not fused is a
-launch and a pass over memory. On a CPU MLX compiles fused kernels with a C++ compiler, in seconds, to loops over
-strides that take longer than the operations one by one (measured; see docs/mlx.md), so there it stands as it is.
+A call by its own statistics goes to `standardize`, everything else to the formula. On a GPU, where every operation that
+is not fused is a launch and a pass over memory, it is compiled to fused kernels. On a CPU MLX compiles with a C++
+compiler, for seconds, to loops over strides that take longer than the operations one by one (docs/mlx.md has the
+times), so there nothing is compiled unless it is asked for.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 
 from .. import traced
+from ..calling import Rule, prepare, prepare_line
 from ..definition import Definition
 from .arrays import FACE
+from .standardize import covers, standardize
 
 __all__ = ["Call", "call", "fusing", "normalize"]
 
@@ -49,40 +52,64 @@ def call(
     x = FACE.as_float(x, definition.name, definition.subject)
     with _place(x):
         if definition.forward is not None or not _fuses(x):  # a forward may draw: compiled, it would draw once for all
-            return Call(*traced.call(
-                FACE, definition, x, arrays, state, options, mask=mask, key=key, momentum=momentum, **given
-            ))  # fmt: skip
+            return _run(definition, x, arrays, state, options, mask=mask, key=key, momentum=momentum, **given)
         live, held = (
             {n: FACE.as_numbers(a, definition.name, n, x) for n, a in named.items() if a is not None}
             for named in (arrays, state)
         )
-        mask = mask if mask is None else FACE.as_mask(mask, x)[0]
-        run = _fused(definition, tuple(options.items()), tuple(given.items()), mask is not None, momentum is not None)
-        y, fresh = run(x, live, held, [a for a in (mask, momentum) if a is not None])
+        more = {} if mask is None else {"mask": FACE.as_mask(mask, x)[0]}
+        more |= {} if momentum is None else {"momentum": momentum}
+        run = _fused(definition, tuple(options.items()), tuple(given.items()))
+        y, fresh = run(x, live, held, more)
         return Call(y, fresh or None)
+
+
+def _run(
+    definition: Definition, x: mx.array, arrays: Mapping[str, Any], state: Mapping[str, Any],
+    options: Mapping[str, Any], *, mask: Any = None, key: Any = None, momentum: Any = None, **given: Any,
+) -> Call:  # fmt: skip
+    def by_formula() -> Call:
+        more = {"mask": mask, "key": key, "momentum": momentum}
+        return Call(*traced.call(FACE, definition, x, arrays, state, options, **more, **given))
+
+    if definition.forward is not None:
+        return by_formula()
+    ready = prepare(FACE, definition, x, arrays, state, options, mask=mask, **given)
+    if ready.plan is None or ready.empty or ready.frozen or not covers(ready.rule, mask):
+        return by_formula()
+    named = [n or "" for n in definition.affine]
+    affine, targets = [ready.live.get(n) for n in named], [ready.targets.get(n, ()) for n in named]
+    y, measured = standardize(ready.x, ready.plan, ready.rule, affine, targets)
+    held = dict(ready.held)
+    if ready.keeps:
+        held |= traced.new_state(FACE, ready, measured, options["momentum"] if momentum is None else momentum)
+    return Call(y, held or None)
 
 
 @lru_cache(maxsize=1024)
 def _fused(
-    definition: Definition, options: tuple[tuple[str, Any], ...], given: tuple[tuple[str, Any], ...], masked: bool,
-    weighed: bool,
-) -> Callable[..., Any]:  # fmt: skip
-    """One decision as a compiled function of arrays alone; MLX keeps one kernel for every shape that it meets."""
+    definition: Definition, options: tuple[tuple[str, Any], ...], given: tuple[tuple[str, Any], ...]
+) -> Callable[..., Any]:
+    """One decision as a compiled function of arrays alone; MLX keeps what it compiled for every shape that it meets."""
 
-    def run(x: mx.array, live: Any, held: Any, more: list[mx.array]) -> tuple[mx.array, dict[str, mx.array]]:
-        y, fresh = traced.call(
-            FACE, definition, x, live, held, dict(options), mask=more[0] if masked else None,
-            momentum=more[-1] if weighed else None, **dict(given),
-        )  # fmt: skip
-        return y, fresh or {}
+    def run(x: mx.array, live: Any, held: Any, more: Any) -> tuple[mx.array, dict[str, mx.array]]:
+        done = _run(definition, x, live, held, dict(options), **more, **dict(given))
+        return done.y, done.state or {}
 
     return mx.compile(run)
 
 
-def normalize(x: Any, pools: str, **given: Any) -> mx.array:
+def normalize(
+    x: Any, pools: str, *, centre: bool, spread: str | None, eps: float, eps_rule: str, weight: Any, bias: Any,
+    affine: str | None, sizes: Mapping[str, Any],
+) -> mx.array:  # fmt: skip
     """`normlab.normalize` for MLX arrays."""
+    rule, more = Rule(centre, spread, eps, eps_rule), {"weight": weight, "bias": bias, "affine": affine, "sizes": sizes}
     with _place(FACE.as_float(x, "normalize", "x")):
-        return traced.normalize(FACE, x, pools, **given)
+        if not covers(rule, None) or 0 in x.shape:
+            return traced.normalize(FACE, x, pools, centre=centre, spread=spread, eps=eps, eps_rule=eps_rule, **more)
+        x, plan, rule, found, targets = prepare_line(FACE, x, pools, rule=rule, **more)
+        return standardize(x, plan, rule, found, targets)[0]
 
 
 def _place(x: mx.array) -> AbstractContextManager[Any]:

@@ -8,7 +8,6 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn
 
-from .. import signatures
 from ..definition import Definition
 from ..errors import UsageError
 from .layers import Layer, build

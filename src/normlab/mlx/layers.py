@@ -50,6 +50,7 @@ class Layer(mlx.nn.Module):
 
     definition: ClassVar[Definition]
     blueprint: Blueprint
+    _no_grad: _Frozen
 
     def __init__(
         self, channels: int | tuple[int, ...] | None = None, *, layout: str | None = None, eps: float | None = None,

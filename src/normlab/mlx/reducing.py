@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 import mlx.core as mx
 
-__all__ = ["largest", "mean", "total"]
+__all__ = ["largest", "mean", "smallest", "total"]
 
-CHAIN = 64  # additions in a row: at most half as many units of error, of numbers of one sign
-LANES = 16  # neighbours that are added at once: a vector of 16 float32
+CHAIN = 16  # additions in a row: at most half as many units of error, of numbers of one sign
+LANES = 32  # neighbours that are added at once: two vectors of 16 float32
 Reduction = Callable[..., mx.array]
 
 
@@ -35,6 +36,11 @@ def mean(a: mx.array, axis: Any = None, keepdims: bool = False) -> mx.array:
 def largest(a: mx.array, axis: Any = None, keepdims: bool = False) -> mx.array:
     """The largest element along `axis`; NaN where there is one."""
     return _reduce(mx.max, a, axis, keepdims)
+
+
+def smallest(a: mx.array, axis: Any = None, keepdims: bool = False) -> mx.array:
+    """The smallest element along `axis`; NaN where there is one."""
+    return _reduce(mx.min, a, axis, keepdims)
 
 
 def _axes(a: mx.array, axis: Any) -> tuple[int, ...]:
@@ -62,16 +68,24 @@ def _along(op: Reduction, a: mx.array, k: int) -> mx.array:
     """`a` reduced along axis `k`, which goes to size 1, a stage at a time."""
     while (length := a.shape[k]) > CHAIN:
         before, behind = a.shape[:k], a.shape[k + 1 :]
-        lanes = LANES if math.prod(behind) < LANES else 1
-        chain = next((c for c in range(CHAIN, 7, -1) if length % (c * lanes) == 0), 0)
-        if chain:
-            a = op(a.reshape((*before, length // (chain * lanes), chain, lanes, *behind)), axis=k + 1)
-            a = a.reshape((*before, length // chain, *behind))
+        chain, lanes = _stage(length, math.prod(behind))
+        if not chain:  # the elements past the last whole block go on by themselves
+            lanes = min(lanes, length // CHAIN)
+            head, tail = mx.split(a, [length - length % (CHAIN * lanes)], axis=k)
+            a = mx.concatenate([_along(op, head, k), _along(op, tail, k)], axis=k)
             continue
-        # No such factor: the elements past the last whole block go on by themselves.
-        whole = length - length % (LANES * CHAIN // 2)
-        if not whole:
-            break
-        head, tail = mx.split(a, [whole], axis=k)
-        a = mx.concatenate([_along(op, head, k), op(tail, axis=k, keepdims=True)], axis=k)
+        a = op(a.reshape((*before, length // (chain * lanes), chain, lanes, *behind)), axis=k + 1)
+        a = a.reshape((*before, length // chain, *behind))
     return op(a, axis=k, keepdims=True)
+
+
+@lru_cache(maxsize=4096)
+def _stage(length: int, behind: int) -> tuple[int, int]:
+    """How many elements to add in a row, and how many neighbours at once; 0 in a row where no factor fits."""
+    lanes = 1 if behind >= LANES else LANES
+    fitting = [c for c in range(CHAIN, CHAIN // 4, -1) if length % c == 0]
+    for wide in (n for n in (LANES, LANES // 2, LANES // 4, LANES // 8, 1) if n <= lanes):
+        for chain in fitting:
+            if length % (chain * wide) == 0:
+                return chain, wide
+    return 0, lanes

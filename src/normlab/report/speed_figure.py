@@ -11,13 +11,14 @@ from .numerals import rounded
 
 __all__ = ["rates"]
 
-_LABEL, _RIGHT, _WIDTH, _PITCH, _TOP = 210.0, 640.0, 660.0, 24.0, 52.0
+_LABEL, _RIGHT, _WIDTH, _PITCH, _TOP = 210.0, 700.0, 720.0, 24.0, 52.0
 _COLOURS = (SIGNAL, OFFSET, GRADIENT, "#4b9a6a", "#a8577e", "#7a7f87")
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def rates(lines: Sequence[Mapping[str, Any]], lang: str) -> Drawing:
-    """Draw the lines of a summary, all of one pass."""
+    """Draw the lines of a summary, all of one pass; normlab's own other faces stand in the tables only."""
+    lines = [s for s in lines if not s["peer"].startswith("normlab")]
     rows = list(dict.fromkeys((s["method"], s["layout"]) for s in lines))
     peers = list(dict.fromkeys(s["peer"] for s in lines))
     values = [1.0, *(s["ratio"] for s in lines), *(s["ceiling"] for s in lines if s["ceiling"])]
@@ -25,7 +26,7 @@ def rates(lines: Sequence[Mapping[str, Any]], lang: str) -> Drawing:
     bottom = _TOP + _PITCH * len(rows)
     drawing = Drawing(_WIDTH, bottom + 22, lang)
     for k, peer in enumerate(peers):
-        x = 8.0 + 108.0 * k
+        x = 8.0 + 118.0 * k
         _mark(drawing, x, 10.0, k, peer)
         drawing.text(x + 12, 14, peer, size=11)
     for tick in _TICKS:

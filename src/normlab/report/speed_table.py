@@ -31,9 +31,10 @@ def table(document: Mapping[str, Any], lang: str = "auto", *, color: bool = Fals
         columns = [
             Column(
                 "", SHORT.get(peer, peer.replace("normlab ", "nl ")),
-                [number(found[(*k, peer)]["ratio"], 2) if (*k, peer) in found else "" for k in keys], k,
+                [number(found[(*k, peer)]["ratio"], 2) if (*k, peer) in found else "" for k in keys],
+                1 if peer.startswith("normlab") else 0,
             )
-            for k, peer in enumerate(peers)
+            for peer in peers
         ]  # fmt: skip
         first = [next(s for s in lines if (s["method"], s["layout"], s["both"]) == k) for k in keys]
         columns.insert(1, Column("", "ceiling", [number(s["ceiling"], 2) for s in first]))

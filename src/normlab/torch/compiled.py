@@ -6,6 +6,7 @@ their own words by the same call outside a trace.
 
 from __future__ import annotations
 
+import ast
 import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,14 +15,14 @@ from torch import Tensor
 
 from .. import fitting, traced
 from ..calling import RUNNING, Ready, Rule, own_forward
-from ..definition import Definition
+from ..definition import Choice, Definition
 from ..errors import ShapeError
 from ..pattern import parse_plain
 from . import symbolic
 from .arrays import FACE, widen
 from .symbolic import constant
 
-__all__ = ["call"]
+__all__ = ["call", "settings"]
 
 
 class _Lines(NamedTuple):
@@ -33,16 +34,30 @@ class _Lines(NamedTuple):
 
 
 @constant
+def _shaping(definition: Definition) -> tuple[str, ...]:
+    """The options that say what is pooled; the others are numbers that a trace may keep open."""
+    # A trace cannot follow how a cached property is made, only read it.
+    definition.states, definition.hosted, definition.has_running  # noqa: B018
+    chosen = definition.pools.option if isinstance(definition.pools, Choice) else None
+    return tuple(o.name for o in definition.options if o.factor is not None or o.name == chosen)
+
+
+@constant
 def _lines(
-    definition: Definition, options: tuple[tuple[str, Any], ...], layout: str, trailing: int, frozen: bool,
+    definition: Definition, shaping: tuple[tuple[str, Any], ...], layout: str, trailing: int, frozen: bool,
     channels: int | None,
 ) -> _Lines:  # fmt: skip
-    pattern = fitting.arranged(definition, dict(options), layout, trailing, frozen)
+    pattern = fitting.arranged(definition, dict(shaping), layout, trailing, frozen)
     main = "o" if "o" in parse_plain(definition.layout).names else "c"
-    sizes = {n: s for n, s in definition.factor_sizes(dict(options), channels).items() if n in pattern.names}
+    sizes = {n: s for n, s in _sizes(definition, shaping, channels).items() if n in pattern.names}
     axes = {p.name: fitting.line_of(pattern, p.axes, main, trailing) for p in definition.params}
     axes |= {s.name: s.axes for s in definition.states if definition.has_running}
     return _Lines(str(pattern), tuple(sizes.items()), tuple(axes.items()))
+
+
+def _sizes(definition: Definition, shaping: tuple[tuple[str, Any], ...], channels: int | None) -> dict[str, int]:
+    plain = {o.name: o.default for o in definition.options}
+    return definition.factor_sizes({**plain, **dict(shaping)}, channels)
 
 
 @constant
@@ -53,15 +68,21 @@ def _channel_axes(layout: str, trailing: int, ndim: int) -> tuple[int, ...]:
 
 
 @constant
+def settings(text: str) -> Any:
+    """A layer's eps and options, written as text, as a trace's constants."""
+    return ast.literal_eval(text)
+
+
+@constant
 def _has_line(definition: Definition) -> bool:
-    # A trace cannot follow how a cached property is made, only read it.
-    definition.states, definition.hosted, definition.has_running  # noqa: B018
     return definition.forward is None and definition.pools is not None
 
 
 @constant
-def _resolved(definition: Definition, options: tuple[tuple[str, Any], ...], channels: int) -> Any:
-    return tuple(definition.resolve(dict(options), channels).items())
+def _resolved(definition: Definition, shaping: tuple[tuple[str, Any], ...], channels: int) -> Any:
+    """The options that were "auto", as numbers."""
+    sizes = _sizes(definition, shaping, channels)
+    return tuple((o.name, sizes[o.factor]) for o in definition.options if o.factor in sizes)
 
 
 def call(
@@ -77,11 +98,12 @@ def call(
     own = tuple(x.shape[k] for k in places)
     if channels is not None and own != channels:
         raise ShapeError(f"{definition.name}: the layer was made for {channels} channels, got x of shape {x.shape}.")
-    given = tuple(options.items())
+    shaping = tuple((n, _settled(options[n])) for n in _shaping(definition))
     if not _has_line(definition):
-        return _forward(definition, x, live, held, given, layout, training, key, own, eps)
+        given = {**options, **dict(_resolved(definition, shaping, _count(own)))}
+        return _forward(definition, x, live, held, given if eps is None else {**given, "eps": eps}, layout, training, key)
     frozen = len([n for n in RUNNING if n in held]) == 2 and not training
-    lines = _lines(definition, given, layout, trailing, frozen, _count(channels or own))
+    lines = _lines(definition, shaping, layout, trailing, frozen, _count(channels or own))
     plan = symbolic.plan(lines.pools, tuple(x.shape), dict(lines.sizes))
     targets = {n: plan.align(a)[1] for n, a in lines.axes}
     rule = Rule(definition.centre, definition.spread, eps or 0.0, definition.eps_rule)
@@ -91,7 +113,7 @@ def call(
     y, measured = traced.standardize(FACE, x, plan, rule, weight, bias, mask=mask, running=running)
     if measured is None or len(held) < 2:
         return y, held or None
-    ready = Ready(definition, x, layout, plan, rule, dict(given), live, held, targets, mask, frozen)
+    ready = Ready(definition, x, layout, plan, rule, options, live, held, targets, mask, frozen)
     return y, traced.new_state(FACE, ready, measured, options["momentum"] if momentum is None else momentum)
 
 
@@ -103,17 +125,19 @@ def _count(sizes: tuple[int, ...]) -> int:
     return result
 
 
+def _settled(value: Any) -> Any:
+    """An option as a trace's constant: in a trace even a whole number may be a symbol."""
+    return value if value is None or isinstance(value, str | bool) else operator.index(value)
+
+
 def _forward(
-    definition: Definition, x: Tensor, live: Mapping[str, Tensor], held: Mapping[str, Tensor], options: Any,
-    layout: str, training: bool, key: Any, own: tuple[int, ...], eps: float | None,
+    definition: Definition, x: Tensor, live: Mapping[str, Tensor], held: Mapping[str, Tensor],
+    options: Mapping[str, Any], layout: str, training: bool, key: Any,
 ) -> tuple[Tensor, dict[str, Tensor] | None]:  # fmt: skip
-    given = dict(_resolved(definition, options, _count(own)))
-    if eps is not None:
-        given["eps"] = eps
     wide = widen(x)
     ops = FACE.operations(definition.layout, key, wide)
     y, fresh = own_forward(
-        ops, definition, wide, {n: widen(a) for n, a in live.items()}, {n: widen(a) for n, a in held.items()}, given,
+        ops, definition, wide, {n: widen(a) for n, a in live.items()}, {n: widen(a) for n, a in held.items()}, options,
         layout=layout, training=training,
     )  # fmt: skip
     state = dict(held)

@@ -20,6 +20,8 @@ from ..errors import DtypeError, UsageError
 from ..fitting import fit
 from .arrays import FACE, FLOATS, Namespace, widen
 from .call import call
+from .distributed import shares_batches, together
+from .compiled import settings
 from .moving import recomputing, store
 
 __all__ = ["Layer", "build", "layer_class"]
@@ -35,13 +37,17 @@ class Layer(torch.nn.Module):
 
     def __init__(
         self, channels: int | tuple[int, ...] | None = None, *, layout: str | None = None, eps: float | None = None,
-        affine: bool = True, bias: bool = True, device: Any = None, dtype: torch.dtype | None = None, **options: Any,
+        affine: bool = True, bias: bool = True, device: Any = None, dtype: torch.dtype | None = None,
+        process_group: Any = None, **options: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         d = self.definition
         self.blueprint = draw(
-            d, channels, layout=layout, eps=eps, affine=affine, bias=bias, options=options, also=("device", "dtype")
+            d, channels, layout=layout, eps=eps, affine=affine, bias=bias, options=options, also=_also(d)
         )
+        self.together = together(self.blueprint, process_group)
+        # As text, for a trace would make symbols of numbers, and compile anew for each layer that has its own object.
+        self._settings = repr((self.blueprint.eps, *self.blueprint.options.items()))
         dtype = _float_type(d.class_name, dtype)
         params = {h.spec.name: h for h in self.blueprint.params}
         states = {h.spec.name: h for h in self.blueprint.states}
@@ -130,20 +136,25 @@ class Layer(torch.nn.Module):
         given = signatures.bind_inputs(self.definition, inputs, named)
         if not self._started:
             self.start(x)
+        eps, options = self.eps, self.options
+        if torch.compiler.is_compiling():
+            eps, *pairs = settings(self._settings)
+            options = dict(pairs)
         moves = self.training and bool(self.blueprint.states)
         again = moves and recomputing()
         state = self._earlier() if again else {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.states}
         counted = getattr(self, COUNT) if self.blueprint.counts else None
         momentum = None
-        if counted is not None and self.options["momentum"] is None:
+        if counted is not None and options["momentum"] is None:
             momentum = 1.0 / (counted + 1).to(state[RUNNING[0]].dtype)
         params = {h.spec.name: getattr(self, h.spec.name) for h in self.blueprint.params}
-        done = call(
-            self.definition, x, {**params, **given}, state, self.options, layout=self.layout, eps=self.eps,
+        done = (call if self.together is None else self.together.call)(
+            self.definition, x, {**params, **given}, state, options, layout=self.layout, eps=eps,
             training=self.training, mask=mask, trailing=self.blueprint.trailing, channels=self.blueprint.made_for,
             momentum=momentum,
         )  # fmt: skip
-        if moves and not again and done.state is not None and 0 not in x.shape:
+        something = 0 not in x.shape or self.together is not None  # it knows of the other processes' batches
+        if moves and not again and done.state is not None and something:
             self._move(state, done.state)
         return done.y
 
@@ -153,8 +164,8 @@ class Layer(torch.nn.Module):
         for name, a in fresh.items():
             store(state[name], a)
         if self.blueprint.counts:
-            with torch.no_grad():
-                getattr(self, COUNT).add_(1)
+            counted = getattr(self, COUNT)
+            store(counted, counted + 1)
 
     def _earlier(self) -> dict[str, Tensor]:
         """The state that the forward pass found which is now run again; backward passes come in reverse order."""
@@ -213,13 +224,18 @@ def _float_type(who: str, dtype: Any) -> torch.dtype:
     return found
 
 
+def _also(definition: Definition) -> tuple[str, ...]:
+    """What this face's layers are told besides what all faces' are."""
+    return ("device", "dtype", *(["process_group"] if shares_batches(definition) else []))
+
+
 @lru_cache(maxsize=1024)
 def layer_class(definition: Definition) -> type[Layer]:
     """The layer of a definition, with its own name, signature and docstring."""
     made = type(definition.class_name, (Layer,), {"definition": definition, "__module__": "normlab.torch"})
     made.__doc__ = signatures.layer_doc(definition)
     plain = signatures.layer_signature(definition)
-    placed = [Parameter(n, Parameter.KEYWORD_ONLY, default=None) for n in ("device", "dtype")]
+    placed = [Parameter(n, Parameter.KEYWORD_ONLY, default=None) for n in _also(definition)]
     made.__signature__ = Signature([*plain.parameters.values(), *placed])  # type: ignore[attr-defined]
     return made
 

@@ -7,6 +7,7 @@ where there is only the weight), `0._u` for a state u.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from inspect import Parameter, Signature
@@ -24,7 +25,7 @@ from ..errors import ShapeError, UsageError, unknown
 from ..pattern import parse_plain
 from .arrays import FACE
 from .call import call
-from .layers import Layer, build
+from .layers import MOST_PASSED, Layer, build
 from .moving import recomputing, store
 
 __all__ = ["Parametrization", "joining"]
@@ -43,6 +44,8 @@ class Parametrization(torch.nn.Module):
         self.shown = {p.name: axes.align(p.axes)[1] for p in self.definition.params}  # axes that it lacks have size 1
         for held in layer.blueprint.states:
             self.register_buffer(f"_{held.spec.name}", layer.get_buffer(held.spec.name).detach())
+        # The states of the latest calls, for passes that activation checkpointing runs again, in reverse order.
+        self._passed: deque[dict[str, Tensor]] = deque(maxlen=MOST_PASSED)
         for spec in self.definition.hosted:
             first = torch.randn_like(weight.detach(), dtype=torch.promote_types(weight.dtype, torch.float32))
             first = first.transpose(0, axes.names.index("o"))[0].flatten()
@@ -52,14 +55,21 @@ class Parametrization(torch.nn.Module):
         """The weight that the module multiplies by; in training the state moves."""
         d, made = self.definition, self.blueprint
         arrays = {h.spec.name: a.reshape(h.shape) for h, a in zip(made.params, originals[:-1], strict=True)}
-        # Copies, since a second forward before the first backward moves the buffers.
-        state = {s.name: self.get_buffer(f"_{s.name}").clone() for s in (*d.states, *d.hosted)}
-        moves = self.training and not recomputing()
+        again = self.training and recomputing()
+        state = self._passed.pop() if again and self._passed else self._state()
+        moves = self.training and not again
         done = call(d, originals[-1], arrays, state, made.options, layout=made.layout, eps=made.eps, training=moves)
-        if moves and done.state is not None:
+        if moves and done.state:
+            if not torch.compiler.is_compiling():
+                self._passed.append({n: a.detach() for n, a in done.state.items()})
             for name, a in done.state.items():
                 store(self.get_buffer(f"_{name}"), a)
         return done.y
+
+    def _state(self) -> dict[str, Tensor]:
+        """Copies, since a second forward pass before the first backward pass moves the buffers."""
+        d = self.definition
+        return {s.name: self.get_buffer(f"_{s.name}").clone() for s in (*d.states, *d.hosted)}
 
     def right_inverse(self, weight: Tensor) -> Tensor | Sequence[Tensor]:
         """The originals for a weight: what is learnt, as it starts where the weight shall stay as it is, and itself."""

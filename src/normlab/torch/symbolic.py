@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -56,16 +56,24 @@ def _sketch(line: str, ndim: int, sizes: tuple[tuple[str, int], ...]) -> tuple[_
 class SymbolicPlan(Plan):
     """A plan whose sizes may be symbols."""
 
+    @property
+    def count(self) -> int:
+        """How many elements share one statistic."""
+        return _product(self.split[a] for a in self.pooled)
+
+    @property
+    def sets(self) -> int:
+        """How many statistics there are."""
+        return _product(self.split[a] for a in self.kept)
+
     def align(self, line: str, who: str = "affine") -> tuple[tuple[int, ...], tuple[int, ...]]:
         """As `Plan.align`, for a line that is known to fit."""
         own: list[int] = []
         spread = [1] * len(self.split)
         for axes in _places(line, self.names):
-            size = 1
             for axis in axes:
                 spread[axis] = self.split[axis]
-                size = size * self.split[axis]
-            own.append(size)
+            own.append(_product(self.split[a] for a in axes))
         return tuple(own), tuple(spread)
 
 
@@ -77,6 +85,14 @@ def _places(line: str, names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
         found = tuple(a for a, name in enumerate(names) if name in [f.name for f in term.factors])
         places += [(a,) for a in found] if term.name == REST else [found]
     return tuple(places)
+
+
+def _product(sizes: Iterable[int]) -> int:
+    """math.prod, which a trace does not follow."""
+    result = 1
+    for size in sizes:
+        result = result * size
+    return result
 
 
 def plan(line: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> Plan:
