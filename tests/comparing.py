@@ -65,7 +65,7 @@ def _difference(got: np.ndarray, wanted: np.ndarray | Exact) -> tuple[np.ndarray
         raise AssertionError(f"shape {got.shape} instead of {high.shape}")
     g = got.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        d = np.where((g == high) | (np.isnan(g) & np.isnan(high)), 0.0, g - high) - low
+        d = np.where((np.isnan(g) & np.isnan(high)) | ((g == high) & np.isinf(g)), 0.0, (g - high) - low)
     return d, np.abs(high)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.hookimpl(trylast=True)  # so that the faces of one case follow each other, and share what it is compared with
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `every_face` runs on each: as it is used and, where kernels take calls, by the formula."""
+    if "every_face" in metafunc.fixturenames:
+        from faces import WAYS
+
+        metafunc.parametrize("every_face", WAYS, indirect=True)
+
+
+@pytest.fixture
+def every_face(request: pytest.FixtureRequest) -> Generator[Any]:
+    """The adapter of a face; see faces.py."""
+    from faces import on
+
+    with on(request.param) as face:
+        yield face
+
+
 def _as_failure(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     report.outcome = "failed"
@@ -57,3 +76,28 @@ def pytest_make_collect_report(collector: Any) -> Generator[None, pytest.Collect
     if NO_SKIP and report.skipped:
         _as_failure(report)
     return report
+
+
+def area(nodeid: str) -> str:
+    """`tests/test_cli_info.py::...` belongs to `cli`; what runs in src are docstrings."""
+    path = Path(nodeid.partition("::")[0])
+    return path.stem.split("_")[1] if path.stem.startswith("test_") else "docstrings"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Where the seconds go: a table by area, which is the first word of a file's name."""
+    seconds: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
+    for report in (r for reports in terminalreporter.stats.values() for r in reports if hasattr(r, "duration")):
+        seconds[area(report.nodeid)] += report.duration
+        calls[area(report.nodeid)] += report.when == "call"
+    if not seconds:
+        return
+    terminalreporter.section(f"seconds per area: {sum(seconds.values()):.0f} in all")
+    cells = [f"{name:<12}{spent:>7.1f} s {calls[name]:>5}" for name, spent in seconds.most_common()]
+    for first in range(0, len(cells), 3):
+        terminalreporter.write_line("   ".join(cells[first : first + 3]).rstrip())
+    if "grid" in seconds:
+        from faces import NO_DEVICE
+
+        terminalreporter.write_line(NO_DEVICE or "the grid ran on torch-cuda as well")

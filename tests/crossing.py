@@ -190,13 +190,17 @@ def _values(row: Row, shape: tuple[int, ...], random: np.random.Generator) -> np
     return x.astype(DTYPES[row["dtype"]])
 
 
+def _channel_axis(row: Row, shape: tuple[int, ...]) -> int:
+    words = _layout(row).split()
+    at = words.index("c")
+    return at if "..." not in words[:at] else len(shape) - len(words) + at
+
+
 def _mask(row: Row, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray | None:
     """All but a third, and every set keeps elements: the first sample and position count always."""
     if not row["mask"]:
         return None
-    words = _layout(row).split()
-    at = words.index("c")
-    channel = at if "..." not in words[:at] else len(shape) - len(words) + at
+    channel = _channel_axis(row, shape)
     mask = random.random([s for k, s in enumerate(shape) if k != channel]) > 0.3
     mask[tuple(0 for _ in mask.shape)] = True
     return mask
@@ -212,11 +216,16 @@ def work_of(row: Row, seed: int = 0) -> Work:
     state = {n: _state(n, a, random).astype(dtype) for n, a in made.state.items() if n != COUNT}
     if COUNT in made.state:
         state[COUNT] = np.array(3)
+    x, mask = _values(row, shape, random), _mask(row, shape, random)
+    dy = random.standard_normal(shape).astype(dtype)
+    if mask is not None:
+        # A loss does not look at what it masked out, where that is no number; where it did, its gradient would be none.
+        dy[np.isnan(x) & ~np.expand_dims(mask, _channel_axis(row, shape))] = 0
     return Work(
-        d, _values(row, shape, random), channels, options=_options(row), **settings,
+        d, x, channels, options=_options(row), **settings,
         params={n: random.standard_normal(a.shape).astype(dtype) for n, a in made.params.items()}, state=state,
-        inputs=_inputs(d, made.options, layout, shape, channels, random, dtype), mask=_mask(row, shape, random),
-        training=row["mode"] == "training", dy=random.standard_normal(shape).astype(dtype), memory=row["memory"],
+        inputs=_inputs(d, made.options, layout, shape, channels, random, dtype), mask=mask,
+        training=row["mode"] == "training", dy=dy, memory=row["memory"],
     )  # fmt: skip
 
 

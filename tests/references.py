@@ -151,7 +151,12 @@ class Reference:
         self._below[s] = (below, root, base, m)
         for i in own:
             d = self.x[i] - (mean if self.centre else 0)
-            self.z[i] = d / below if below else mpf(0)
+            self.z[i] = d / below if below and i not in self._lost(s) else mpf(0)
+
+    def _lost(self, s: int) -> set[int]:
+        """What is masked out beside elements without spread: there is nothing to measure it by, so it gives 0."""
+        _, root, _, _ = self._below[s]
+        return set() if root or self.spread is None else set(self.members[s]) - set(self.counted[s])
 
     def _root(self, base: list[Any], m: int) -> Any:
         if self.spread in ("std", "rms", "l2"):
@@ -221,7 +226,7 @@ class Reference:
             shift = mp.fsum(slopes) / m
             slopes = [v - shift for v in slopes]
         pulled = mp.fsum(g[i] for i in own) / m if self.centre else mpf(0)
-        found = {i: g[i] / below for i in own}
+        found = {i: g[i] / below if i not in self._lost(s) else mpf(0) for i in own}
         for i, slope in zip(counted, slopes, strict=True):
             found[i] = found[i] - pulled / below - along * slope
         return list(found.items())

@@ -38,7 +38,7 @@ def test_a_definition_says_all_that_the_rest_reads(d: Definition) -> None:
         assert option.constraint.accepts(option.default), f"{option.name}'s default is not accepted"
         assert option.doc and option.name not in RESERVED
     for known in d.known_as:
-        assert set(known.options.values()) <= {o.name for o in d.all_options} | {"eps", "affine", "bias"}
+        assert set(known.options.values()) <= {o.name for o in d.all_options} | {"eps", "affine", "bias", "process_group"}
 
 
 @pytest.mark.parametrize(

@@ -108,5 +108,6 @@ def test_every_face_of_normlab_is_in_the_grid() -> None:
 
 def test_a_row_reads_aloud() -> None:
     plain = {n: v[0] for n, v in DIMENSIONS.items()} | {"method": "layer_norm", "face": "torch", "dtype": "bfloat16", "size": "33"}
+    plain["layout"] = 2
     assert spoken_row(plain) == "layer_norm-torch-bf16-3x33"
     assert len({spoken_row(row) for row in ROWS}) == len(ROWS)

@@ -16,6 +16,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+import normlab as nl
 from comparing import compare
 from grid import CHANNELS, acting
 from normlab import torch as face
@@ -179,7 +180,7 @@ def test_a_mask_may_leave_one_process_nothing(two: Ranks) -> None:
     check_steps(two.run(task_mask), steps(layer, [(x, dy)] * 2, mask=mask), layer)
 
 
-def task_alone(rank: int) -> float:
+def task_alone(rank: int) -> tuple[int, str]:
     layer = face.BatchNorm(CHANNELS, process_group="world")
     x = drawn(rank, 4, "float32")[0]
     layer(x)
@@ -188,11 +189,13 @@ def task_alone(rank: int) -> float:
         with torch.no_grad():
             layer(x)  # the other one is not there
     layer.train()
-    return float(layer(x).sum())
+    layer(x)
+    return int(layer.num_batches_tracked), layer.running_mean.numpy().tobytes().hex()
 
 
 def test_one_process_may_evaluate_alone_without_gradients(two: Ranks) -> None:
-    assert two.run(task_alone) == pytest.approx([0.0, 0.0], abs=1e3)
+    first, second = two.run(task_alone)
+    assert first == second and first[0] == 2
 
 
 def refused(task: Any) -> str:
@@ -340,6 +343,23 @@ def test_data_parallel_training_is_training_on_the_whole_batch(two: Ranks, again
             compare(np.asarray(a, np.float64), np.asarray(b, np.float64), "torch")
 
 
+def task_synchronized(rank: int) -> tuple[str, np.ndarray]:
+    torch.manual_seed(0)
+    model = nl.adopt(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.SyncBatchNorm(4))).model
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+    return model[1].together.given, model(x[:2] if rank == 0 else x[2:]).detach().numpy()
+
+
+def test_an_adopted_synchronized_layer_merges_over_the_processes(two: Ranks) -> None:
+    """torch's own refuses to on a CPU."""
+    told = two.run(task_synchronized)
+    torch.manual_seed(0)
+    whole = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    assert [group for group, _ in told] == ["world", "world"]
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(1))
+    compare(np.concatenate([y for _, y in told]), whole(x).detach().numpy(), "torch")
+
+
 def test_without_a_process_group_to_be_found_a_layer_is_alone() -> None:
     """The same model runs in one process, as on a machine with one device."""
     assert not dist.is_initialized()
@@ -354,7 +374,7 @@ def test_without_a_process_group_to_be_found_a_layer_is_alone() -> None:
 
 @pytest.mark.parametrize("group", ["all", 3, object()], ids=["word", "number", "object"])
 def test_what_is_no_group_is_refused(group: Any) -> None:
-    with pytest.raises(UsageError, match="process_group must be a group of torch.distributed, 'world'"):
+    with pytest.raises(UsageError, match=r"process_group must be a group of torch\.distributed, 'world'"):
         face.BatchNorm(CHANNELS, process_group=group)
 
 

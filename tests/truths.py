@@ -40,7 +40,7 @@ def truth_of_work(work: Work, beyond: bool = False) -> Truth:
     wide = work.wide()
     with without_kernels():
         done = of("numpy").run(wide)
-    scales = _scales_of_sets(wide, done) if work.definition.forward is None else _scales_of_all(done)
+    scales = _scales_of_sets(wide, done) if work.definition.forward is None else _scales_of_all(wide, done)
     return Truth(done, _beyond(wide) if beyond and wide.x.size else None, scales)
 
 
@@ -63,10 +63,23 @@ def _finite(a: np.ndarray) -> float:
     return float(np.max(np.abs(a), initial=0.0, where=np.isfinite(a)))
 
 
-def _scales_of_all(done: Done) -> Scales:
-    """Of a method given by its forward: each array's largest number."""
-    grads = {n: _finite(g) for n, g in done.grads.items()}
-    return Scales(_finite(done.y), 0.0 if done.dx is None else _finite(done.dx), grads, {n: _finite(a) for n, a in done.state.items()})
+def _scales_of_all(work: Work, done: Done) -> Scales:
+    """Of a method given by its forward: each array's largest number, or that of the call on absolute values.
+
+    There nothing cancels, so it is what the sums were made of. A weight's sums are long and may be taken one by one,
+    in eight lanes at least: half a unit for every element of a lane, where all fall the same way.
+    """
+    with without_kernels():
+        sums = of("numpy").run(work.absolute())
+    growth = 1.0 + (work.x.size / work.channels / 64 if work.definition.role == "weight" else 0.0)
+
+    def largest(a: np.ndarray | None, b: np.ndarray | None) -> float:
+        return 0.0 if a is None or b is None else growth * max(_finite(a), _finite(b))
+
+    return Scales(
+        largest(done.y, sums.y), largest(done.dx, sums.dx), {n: largest(g, sums.grads[n]) for n, g in done.grads.items()},
+        {n: largest(a, sums.state[n]) for n, a in done.state.items()},
+    )  # fmt: skip
 
 
 def _scales_of_sets(work: Work, done: Done) -> Scales:
@@ -152,11 +165,12 @@ def check(who: str, done: Done, truth: Truth, work: Work) -> None:
     half, own = dtype.name in HALF, d.forward is not None
     y, dx = truth.exact or (wanted.y, wanted.dx)
     assert done.y.dtype == dtype, f"{who}: y has {done.y.dtype}"
-    _within(done.y, y, "half" if half else "transcendental" if own else "forward, affine", f"{who}: y", truth.scales.y)
+    ours = _no_numbers(work)  # what is masked out and no number: see test_grid_masks
+    _within(_without(done.y, ours), _without(y, ours), "half" if half else "transcendental" if own else "forward, affine", f"{who}: y", truth.scales.y)
     if work.dy is not None:
         assert done.dx is not None and done.dx.dtype == dtype
         row = "half" if half else "transcendental" if own else "gradient, small set"
-        _within(done.dx, dx, row, f"{who}: dx", truth.scales.dx)
+        _within(_without(done.dx, ours), _without(dx, ours), row, f"{who}: dx", truth.scales.dx)
         assert done.grads.keys() == wanted.grads.keys(), f"{who}: gradients of {sorted(done.grads)}"
     for name, g in done.grads.items():
         row = "half" if g.dtype.name in HALF else "transcendental" if own else "parameter gradient"
@@ -164,6 +178,16 @@ def check(who: str, done: Done, truth: Truth, work: Work) -> None:
     assert done.state.keys() == wanted.state.keys(), f"{who}: state {sorted(done.state)}"
     for name, a in done.state.items():
         _check_state(f"{who}: {name}", name, a, wanted.state[name], own, truth.scales.state[name])
+
+
+def _no_numbers(work: Work) -> np.ndarray:
+    if work.mask is None:
+        return np.zeros(work.x.shape, bool)
+    return np.isnan(work.x) & ~np.expand_dims(work.mask, _absent(work))
+
+
+def _without(a: Any, where: np.ndarray) -> Any:
+    return Exact(*(_without(part, where) for part in a)) if isinstance(a, Exact) else np.where(where, a.dtype.type(0), a)
 
 
 def _check_state(who: str, name: str, got: np.ndarray, wanted: np.ndarray, own: bool, scale: float) -> None:

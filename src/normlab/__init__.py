@@ -12,11 +12,13 @@ __version__ = "0.1.0"
 
 # Public name -> the module that holds it; None: the name is the module.
 _WHERE = {
+    "adopt": "surgery.adopt",
     "bench": "benchmark",
     "compare": "experiments.compare",
     "data": None,
     "functional": None,
     "init": "initialization",
+    "jax": None,
     "list_methods": "registry",
     "method": "registry",
     "mlx": None,
@@ -27,7 +29,7 @@ _WHERE = {
     "NormlabError": "errors",
 }
 # `from normlab import *` fetches each of these, and of these packages some may be missing.
-_OPTIONAL = {"jax", "mlx", "torch"}
+_OPTIONAL = {"adopt", "jax", "mlx", "torch"}
 __all__ = sorted(_WHERE.keys() - _OPTIONAL)
 
 

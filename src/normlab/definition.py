@@ -97,11 +97,19 @@ class Choice:
 
 @dataclass(frozen=True)
 class KnownAs:
-    """A class of another framework that does the same: `options` maps its names to ours, `differs` says in what not."""
+    """A class of another framework that does the same: `options` maps its names to ours, `differs` says in what not.
+
+    Of a layer that is made already, `channels` is the attribute that tells them, `fixed` what it does not tell
+    (arguments of ours that all its layers have, or that stand for its None), and `unless` attributes with the value for
+    which it does something else, so that ours may not take its place.
+    """
 
     name: str
     options: Mapping[str, str] = field(default_factory=dict)
     differs: str = ""
+    channels: str = ""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    unless: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

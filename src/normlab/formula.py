@@ -116,7 +116,7 @@ def denominator(xp: Any, s: Statistics, eps: float, eps_rule: str) -> Array:
     if eps == 0:
         return s.root
     if eps_rule == "inside":
-        return safe_sqrt(xp, s.square + eps * (s.unit * s.unit))
+        return safe_sqrt(xp, s.square + eps * s.unit * s.unit)
     if eps_rule == "outside":
         return s.root + eps * s.unit
     return xp.maximum(s.root, eps * s.unit)

@@ -31,6 +31,10 @@ def face_of(x: Any, who: str) -> Any:
         from . import mlx
 
         return mlx
+    if kind in ("jax", "jaxlib"):  # tracers are jax's own
+        from . import jax
+
+        return jax
     raise DtypeError(
         f"{who}: x must be a NumPy array, got {kind}.{type(x).__name__}.", hint="Convert with numpy.asarray."
     )

@@ -115,7 +115,7 @@ def standardize(
             sound = mask | (xp.abs(wide) < xp.inf)
             strange = xp.stop(xp.where(sound, xp.zeros_like(wide), wide))
             wide = xp.where(sound, wide, xp.zeros_like(wide))
-        s = (measure or formula.statistics)(
+        s = (measure or getattr(face, "statistics", formula.statistics))(
             xp, wide, plan.pooled, centre=rule.centre, spread=rule.spread, eps=rule.eps, mask=mask
         )
         unscaled = (s.mean + s.residue) / s.unit

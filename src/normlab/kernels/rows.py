@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from .compiling import EXACT, INLINE, kernel
-from .halves import like, load, pointer
+from .halves import like, load, muladd, pointer
 from .sums import (
     largest, moments, near, plus, pull, pull_each_summed, pull_four_summed, pull_sums, pull_sums_each, write, write_each,
 )  # fmt: skip
@@ -32,6 +32,9 @@ INSIDE, OUTSIDE, FLOOR, NOTHING = range(4)
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # what is kept of a set, each in a row of its own
 # Where the mean lies more than two spreads from the shift the squares lose digits: they are taken again.
 FAR = 4.0
+# Sets are measured so many elements ahead of being written: a root and a division take as long as 500 elements, and
+# those of the next set need not wait for them.
+BATCH = 4096
 # Products are added up in the dtype for so many rows, then in float64.
 ROWS = 32
 
@@ -64,7 +67,9 @@ def _measure(x, start, stride, runs, length, centre, limits, zero):
             continue
         mean, left = plus(float(shift), 0.0, off)
         rounded = like(mean, zero)
-        return rounded, like((mean - float(rounded)) + left, zero), square - off * total, unit
+        left = like((mean - float(rounded)) + left, zero)
+        about = square - off * total
+        return rounded, left, 0.0 if about < 0 else about, unit
 
 
 @njit(**INLINE)
@@ -109,43 +114,47 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
     shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
-    for s in range(first, last):
-        start, row = place(s, shape)
-        mean, residue, square, unit = _measure(x, start, stride, runs, length, shape[11], limits, zero)
-        if shape[12]:
-            square = square / (runs * length)
-        square = 0.0 if square < 0 else square
-        rstd = inverse(square, float(unit), limits[0], shape[13])
-        kept[MEAN * sets + s], kept[RESIDUE * sets + s], kept[RSTD * sets + s] = mean, residue, like(rstd, zero)
-        kept[SQUARE * sets + s], kept[UNIT * sets + s] = like(square, zero), unit
-        offset = -float(residue) * rstd
-        for p in range(runs):
-            at = start + p * stride
-            if shape[6]:
-                write_each(
-                    x, y, at, length, unit, -mean, like(rstd, zero), like(offset, zero), weight, bias, row * length, bias_at != 0
-                )
-                continue
-            for k in range(parts):
-                w = float(load(weight, row * parts + k)) if weight_at else 1.0
-                shift = offset * w + float(load(bias, row * parts + k)) if bias_at else offset * w
-                write(x, y, at + k * step, step, unit, -mean, like(rstd * w, zero), like(shift, zero))
+    divisor = float(runs * length if shape[12] else 1)
+    batch = max(1, min(16, BATCH // (runs * length)))
+    for begin in range(first, last, batch):
+        end = min(begin + batch, last)
+        for s in range(begin, end):
+            start, _ = place(s, shape)
+            mean, residue, square, unit = _measure(x, start, stride, runs, length, shape[11], limits, zero)
+            kept[MEAN * sets + s], kept[RESIDUE * sets + s] = mean, residue
+            kept[SQUARE * sets + s], kept[UNIT * sets + s] = like(square / divisor, zero), unit
+        for s in range(begin, end):
+            square = kept[SQUARE * sets + s]
+            kept[RSTD * sets + s] = like(inverse(float(square), float(kept[UNIT * sets + s]), limits[0], shape[13]), zero)
+        for s in range(begin, end):
+            start, row = place(s, shape)
+            centre, rstd, unit = -kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
+            offset = -kept[RESIDUE * sets + s] * rstd
+            for p in range(runs):
+                at = start + p * stride
+                if shape[6]:
+                    write_each(
+                        x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0
+                    )
+                    continue
+                for k in range(parts):
+                    w = load(weight, row * parts + k) if weight_at else like(1.0, zero)
+                    b = load(bias, row * parts + k) if bias_at else zero
+                    write(x, y, at + k * step, step, unit, centre, rstd * w, muladd(offset, w, b))
 
 
 @njit(**INLINE)
-def _slopes(total, along, rstd, square, unit, limits, shape):
+def _slopes(total, along, rstd, square, unit, share, limits, shape):
     """What multiplies g, what multiplies z, and what is added, to give dx."""
-    count = shape[1] * shape[3]
     scale = rstd * unit
-    slope = -scale * along / (count if shape[12] else 1)
-    root = math.sqrt(square)
-    if shape[13] == NOTHING:
-        slope = 0.0
-    elif shape[13] == OUTSIDE and root > 0:
-        slope = slope / (rstd * root)
-    elif shape[13] == FLOOR and not root > limits[0] * unit:
-        slope = 0.0
-    return scale, slope, -scale * total / count if shape[11] else 0.0
+    slope = -scale * along * (share if shape[12] else 1.0)
+    if shape[13] != INSIDE:
+        root = math.sqrt(square)
+        if shape[13] == OUTSIDE and root > 0:
+            slope = slope / (rstd * root)
+        elif shape[13] == NOTHING or (shape[13] == FLOOR and not root > limits[0] * unit):
+            slope = 0.0
+    return scale, slope, -scale * total * share if shape[11] else 0.0
 
 
 @kernel
@@ -156,6 +165,7 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
     shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
+    share = 1.0 / (runs * length)
     scratch = np.empty(4 * parts)
     sums = pointer(scratch.ctypes.data, 0.0)
     for s in range(first, last):
@@ -179,8 +189,9 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
             if parts_at:
                 found[2 * s * parts + k], found[(2 * s + 1) * parts + k] = a, t
         scale, slope, level = _slopes(
-            total + total_low, along + along_low, float(rstd), float(kept[SQUARE * sets + s]), float(unit), limits, shape
-        )
+            total + total_low, along + along_low, float(rstd), float(kept[SQUARE * sets + s]), float(unit), share,
+            limits, shape,
+        )  # fmt: skip
         for p in range(runs):
             for k in range(parts):
                 w = float(load(weight, row * parts + k)) if weight_at else 1.0
@@ -201,6 +212,7 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
     runs, length = shape[1], shape[3]
     sets, stride, rows = shape[0] * shape[2], shape[2] * length, shape[8] * shape[10]
     width = rows * length
+    share = 1.0 / (runs * length)
     scratch = np.empty(6 * width + 28)
     at = scratch.ctypes.data
     sums, c = pointer(at, 0.0), pointer(at + 48 * width, wide)
@@ -224,7 +236,7 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
                     along, along_low = plus(along, along_low, a)
                 scale, slope, level = _slopes(
                     total + total_low, along + along_low, float(rstd), float(kept[SQUARE * sets + s + j]), float(unit),
-                    limits, shape,
+                    share, limits, shape,
                 )  # fmt: skip
                 at = 7 * j
                 c[at], c[at + 1], c[at + 2], c[at + 3] = unit, -mean, rstd, offset

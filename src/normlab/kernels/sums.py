@@ -56,6 +56,9 @@ def _block(x, start, count, unit, shift, zero):
 @njit(**INLINE)
 def moments(x, start, stride, runs, length, unit, shift, zero):
     """The sums of d and d^2 over `runs` runs, `stride` apart; d = x * unit - shift."""
+    if runs == 1 and length <= BLOCK:
+        t, s = _block(x, start, length, unit, shift, zero)
+        return float(t), float(s)
     total = total_low = square = square_low = 0.0
     for p in range(runs):
         for i in range(0, length, BLOCK):
@@ -65,25 +68,14 @@ def moments(x, start, stride, runs, length, unit, shift, zero):
     return whole(total, total_low), whole(square, square_low)
 
 
-@njit(**SUMMED, forceinline=True)
-def _about(x, start, count, first, zero):
-    total = zero
-    for i in range(count):
-        total += sub(load(x, start + i), first)
-    return total
-
-
 @njit(**INLINE)
 def near(x, start, stride, runs, length, zero):
-    """A value near the mean: of the first 16 elements, or of 16 spread over a long set; exact where all are equal."""
+    """A value near the mean: that of four elements, exact where they are equal."""
     first = load(x, start)
-    if runs * length <= 4 * BLOCK:
-        count = min(16, length)
-        return first + _about(x, start, count, first, zero) / like(float(count), zero)
-    total = zero
-    for i in range(16):
-        total += load(x, start + i * runs // 16 * stride + i * length // 16) - first
-    return first + total / like(16.0, zero)
+    others = zero
+    for i in range(1, 4):
+        others += load(x, start + i * runs // 4 * stride + i * length // 4) - first
+    return first + others * like(0.25, zero)
 
 
 @njit(**EXACT)
@@ -132,6 +124,9 @@ def _pull_block(dy, x, start, count, unit, centre, rstd, offset, zero):
 @njit(**INLINE)
 def pull_sums(dy, x, start, count, unit, centre, rstd, offset, zero):
     """The sums of g and g * z over one run."""
+    if count <= BLOCK:
+        t, a = _pull_block(dy, x, start, count, unit, centre, rstd, offset, zero)
+        return float(t), float(a)
     total = total_low = along = along_low = 0.0
     for i in range(0, count, BLOCK):
         t, a = _pull_block(dy, x, start + i, min(BLOCK, count - i), unit, centre, rstd, offset, zero)
@@ -155,6 +150,9 @@ def _pull_block_each(dy, x, start, count, unit, centre, rstd, offset, weight, at
 @njit(**INLINE)
 def pull_sums_each(dy, x, start, count, unit, centre, rstd, offset, weight, at, zero):
     """The sums of g * weight and g * weight * z over one run."""
+    if count <= BLOCK:
+        t, a = _pull_block_each(dy, x, start, count, unit, centre, rstd, offset, weight, at, zero)
+        return float(t), float(a)
     total = total_low = along = along_low = 0.0
     for i in range(0, count, BLOCK):
         n = min(BLOCK, count - i)

@@ -13,7 +13,7 @@ def forward(ops, x, params, state, options, *, training):
     if p == 1:
         return 0.0 * x
     keep = 1.0 - p
-    a = (keep + LIMIT**2 * keep * p) ** -0.5
+    a = (keep + LIMIT * LIMIT * keep * p) ** -0.5
     kept = ops.random(x.shape) < keep
     return a * ops.where(kept, x, LIMIT) - a * p * LIMIT
 

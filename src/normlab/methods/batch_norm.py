@@ -19,9 +19,14 @@ definition = Definition(
     params=AFFINE,
     invariances=("shift", "scale", "permute"),
     known_as=(
-        KnownAs("torch.nn.BatchNorm1d", _TORCH),
-        KnownAs("torch.nn.BatchNorm2d", _TORCH),
-        KnownAs("torch.nn.BatchNorm3d", _TORCH),
+        KnownAs("torch.nn.BatchNorm1d", _TORCH, channels="num_features"),
+        KnownAs("torch.nn.BatchNorm2d", _TORCH, channels="num_features"),
+        KnownAs("torch.nn.BatchNorm3d", _TORCH, channels="num_features"),
+        KnownAs(
+            "torch.nn.SyncBatchNorm", {**_TORCH, "process_group": "process_group"},
+            "process_group=None is all processes; on a CPU it does not merge", channels="num_features",
+            fixed={"process_group": "world"},
+        ),
         KnownAs(
             "flax.nnx.BatchNorm", {"epsilon": "eps"},
             "channels last; momentum weighs the old value; biased running variance",

@@ -1,8 +1,13 @@
 """Group normalization: the channels of a sample in groups, each by its own mean and variance."""
 
+from typing import Any
+
 from normlab.definition import AFFINE, Definition, Divides, KnownAs, Option, Worked
 
 _TORCH = {"num_groups": "groups", "eps": "eps", "affine": "affine"}
+
+# What timm calls fast rounds to half precision where autocast would not.
+_TIMM: dict[str, Any] = {"channels": "num_channels", "unless": {"_fast_norm": True}}
 
 definition = Definition(
     name="group_norm",
@@ -20,8 +25,9 @@ definition = Definition(
     options=(Option("groups", "auto", Divides(), "how many groups of neighbouring channels", factor="g"),),
     invariances=("shift", "scale", "independent"),
     known_as=(
-        KnownAs("torch.nn.GroupNorm", _TORCH),
-        KnownAs("timm.layers.GroupNorm", _TORCH),
+        KnownAs("torch.nn.GroupNorm", _TORCH, channels="num_channels"),
+        KnownAs("timm.layers.GroupNorm", _TORCH, **_TIMM),
+        KnownAs("timm.layers.GroupNorm1", _TORCH, "one group", **_TIMM),
         KnownAs("flax.nnx.GroupNorm", {"num_groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-6"),
         KnownAs("keras.layers.GroupNormalization", {"groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-3"),
         KnownAs(

@@ -1,6 +1,11 @@
 """Layer normalization: every sample, or every token, by its own mean and variance over the features."""
 
+from typing import Any
+
 from normlab.definition import AFFINE, Choice, Definition, KnownAs, OneOf, Option, Worked
+
+# What timm calls fast rounds to half precision where autocast would not.
+_TIMM: dict[str, Any] = {"channels": "normalized_shape", "unless": {"_fast_norm": True}}
 
 definition = Definition(
     name="layer_norm",
@@ -24,8 +29,15 @@ definition = Definition(
     ),
     invariances=("shift", "scale", "independent"),
     known_as=(
-        KnownAs("torch.nn.LayerNorm", {"eps": "eps", "elementwise_affine": "affine", "bias": "bias"}),
-        KnownAs("timm.layers.LayerNorm2d", {"eps": "eps"}, "layout n c ...; eps 1e-6"),
+        KnownAs(
+            "torch.nn.LayerNorm", {"eps": "eps", "elementwise_affine": "affine", "bias": "bias"},
+            channels="normalized_shape",
+        ),
+        KnownAs("timm.layers.LayerNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6", **_TIMM),
+        KnownAs(
+            "timm.layers.LayerNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6", **_TIMM,
+            fixed={"layout": "n c ..."},
+        ),
         KnownAs("flax.nnx.LayerNorm", {"epsilon": "eps"}, "eps 1e-6; one-pass variance unless use_fast_variance=False"),
         KnownAs("keras.layers.LayerNormalization", {"epsilon": "eps"}, "eps 1e-3"),
         KnownAs("mlx.nn.LayerNorm", {"eps": "eps", "affine": "affine", "bias": "bias"}),

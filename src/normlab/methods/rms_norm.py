@@ -1,6 +1,11 @@
 """RMS normalization: layer normalization without the mean."""
 
+from typing import Any
+
 from normlab.definition import AFFINE, Definition, KnownAs, Worked
+
+# What timm calls fast rounds to half precision where autocast would not.
+_TIMM: dict[str, Any] = {"channels": "normalized_shape", "unless": {"_fast_norm": True}}
 
 definition = Definition(
     name="rms_norm",
@@ -20,7 +25,15 @@ definition = Definition(
     layout="... c",
     invariances=("scale", "independent"),
     known_as=(
-        KnownAs("torch.nn.RMSNorm", {"eps": "eps", "elementwise_affine": "affine"}, "eps=None is finfo(dtype).eps"),
+        KnownAs(
+            "torch.nn.RMSNorm", {"eps": "eps", "elementwise_affine": "affine"},
+            "eps=None is finfo(dtype).eps, of float32 where that is half precision", channels="normalized_shape",
+        ),
+        KnownAs("timm.layers.RmsNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6", **_TIMM),
+        KnownAs(
+            "timm.layers.RmsNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6", **_TIMM,
+            fixed={"layout": "n c ..."},
+        ),
         KnownAs("flax.nnx.RMSNorm", {"epsilon": "eps"}, "eps 1e-6"),
         KnownAs("keras.layers.RMSNormalization", {"epsilon": "eps"}, "eps 1e-6"),
         KnownAs("mlx.nn.RMSNorm", {"eps": "eps"}),

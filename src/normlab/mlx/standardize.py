@@ -68,7 +68,7 @@ def _divisor(s: formula.Statistics, rule: Rule) -> mx.array:
 
 @lru_cache(maxsize=256)
 def _normalizing(axes: Axes, rule: Rule) -> Callable[[mx.array], tuple[mx.array, ...]]:
-    """x -> (z, mean, mean square, unit), of which z alone has a gradient."""
+    """x -> (z, mean, mean square, unit); the way back is made of these alone, so it can be differentiated again."""
 
     @Custom
     def forward(x: mx.array) -> tuple[mx.array, ...]:
@@ -77,13 +77,17 @@ def _normalizing(axes: Axes, rule: Rule) -> Callable[[mx.array], tuple[mx.array,
 
     @forward.vjp
     def backward(x: mx.array, cotangents: Sequence[mx.array], made: Sequence[mx.array]) -> mx.array:
-        g, (z, mean, square, unit) = cotangents[0], made
+        (g, g_mean, g_square, _), (z, mean, square, unit) = cotangents, made
         count = math.prod(x.shape[a] for a in axes)
         s = formula.Statistics(mean, mean, formula.safe_sqrt(XP, square), square, unit, float(count))
-        dx = g - z * (total(g * z, axes, keepdims=True) * _slope(s, rule))
+        below = _divisor(s, rule)
+        finite = mx.where(below == math.inf, 0.0, below)
+        share = 1.0 if rule.spread == "l2" else 1.0 / count
+        # g_square and g_mean are 0 but for second derivatives; d(square)/dx = 2 d / count, and d = z D.
+        dx = g - z * (total(g * z, axes, keepdims=True) * _slope(s, rule) - 2.0 * share * g_square * finite * finite)
         if rule.centre:
-            dx = dx - total(dx, axes, keepdims=True) / count
-        return dx * (unit / _divisor(s, rule))
+            dx = dx - (total(dx, axes, keepdims=True) - g_mean * finite) / count
+        return dx * (unit / below)
 
     return forward
 

@@ -137,7 +137,9 @@ def _random(key: Any, like: Tensor) -> Callable[[Sequence[int]], Tensor]:
         if not 0 <= key < 2**63:
             raise UsageError(f"key must be a whole number of at least 0 or a generator, got {key!r}.")
         key = torch.Generator(like.device).manual_seed(key)
-    return lambda shape: torch.rand(tuple(shape), generator=key, dtype=like.dtype, device=like.device)
+    place: dict[str, Any] = {"dtype": like.dtype, "device": like.device}
+    place |= {} if key is None else {"generator": key}  # with one, even None, sizes may not be symbols
+    return lambda shape: torch.rand(tuple(shape), **place)
 
 
 class Face:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _functorch
 
 from .. import traced
 from ..definition import Definition
 from . import compiled
 from .arrays import FACE
+from .layout import laid_out, with_gradient_like
 
 __all__ = ["Call", "call", "normalize"]
 
@@ -33,14 +33,18 @@ def call(
     with _exactly(x):
         if torch.compiler.is_compiling():
             return Call(*compiled.call(definition, x, arrays, state, options, **given))
-        y, fresh = traced.call(FACE, definition, x, arrays, state, options, **given)
-        return Call(_laid_out(y, x), fresh)
+        seen = with_gradient_like(x) if isinstance(x, Tensor) else x
+        y, fresh = traced.call(FACE, definition, seen, arrays, state, options, **given)
+        return Call(laid_out(y, x), fresh)
 
 
 def normalize(x: Any, pools: str, **given: Any) -> Tensor:
     """`normlab.normalize` for tensors."""
     with _exactly(x):
-        return _laid_out(traced.normalize(FACE, x, pools, **given), x)
+        if torch.compiler.is_compiling():
+            return traced.normalize(FACE, x, pools, **given)
+        seen = with_gradient_like(x) if isinstance(x, Tensor) else x
+        return laid_out(traced.normalize(FACE, seen, pools, **given), x)
 
 
 def _exactly(x: Any) -> AbstractContextManager[Any]:
@@ -48,11 +52,3 @@ def _exactly(x: Any) -> AbstractContextManager[Any]:
     if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()
-
-
-def _laid_out(y: Tensor, x: Tensor) -> Tensor:
-    """`y` in x's memory layout. A transform shows other strides than memory has: there it is left to torch."""
-    if y.stride() == x.stride() or _functorch.peek_interpreter_stack() is not None:
-        return y
-    wanted = torch.empty_like(x)
-    return y if wanted.stride() == y.stride() else wanted.copy_(y)

@@ -101,7 +101,8 @@ def call(
     shaping = tuple((n, _settled(options[n])) for n in _shaping(definition))
     if not _has_line(definition):
         given = {**options, **dict(_resolved(definition, shaping, _count(own)))}
-        return _forward(definition, x, live, held, given if eps is None else {**given, "eps": eps}, layout, training, key)
+        given |= {} if eps is None else {"eps": eps}
+        return _forward(definition, x, live, held, given, layout, training, key)
     frozen = len([n for n in RUNNING if n in held]) == 2 and not training
     lines = _lines(definition, shaping, layout, trailing, frozen, _count(channels or own))
     plan = symbolic.plan(lines.pools, tuple(x.shape), dict(lines.sizes))

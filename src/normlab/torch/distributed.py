@@ -15,6 +15,7 @@ import itertools
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -133,8 +134,9 @@ class Together:
         try:
             done = call(definition, x, arrays, state, options, training=True, measure=meeting.measure, **given)
         except NormlabError:
-            if not meeting.headers:  # the others wait for this process
-                meeting.meet(REFUSES)
+            if not meeting.headers:  # the others wait for this process; what it has to say is its own error
+                with suppress(NormlabError):
+                    meeting.meet(REFUSES)
             raise
         return done if meeting.total else Call(done.y, None)
 

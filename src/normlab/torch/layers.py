@@ -20,8 +20,8 @@ from ..errors import DtypeError, UsageError
 from ..fitting import fit
 from .arrays import FACE, FLOATS, Namespace, widen
 from .call import call
-from .distributed import shares_batches, together
 from .compiled import settings
+from .distributed import shares_batches, together
 from .moving import recomputing, store
 
 __all__ = ["Layer", "build", "layer_class"]

@@ -30,20 +30,18 @@ def store(buffer: Tensor, value: Tensor) -> None:
 
 def _settle(buffer: Tensor, value: Tensor) -> None:
     """Take both out of their wrappers, the outermost first, and copy what is left."""
-    inner, outer = (_functorch.maybe_get_level(a) if _functorch.is_functorch_wrapped_tensor(a) else -1 for a in (buffer, value))
+    inner, outer = _functorch.maybe_get_level(buffer), _functorch.maybe_get_level(value)
     level = max(inner, outer)
     if level == -1:
         with temporarily_clear_interpreter_stack():
             buffer.copy_(value)
         return
-    place, mapped = (_unwrapped(a, own == level) for a, own in ((buffer, inner), (value, outer)))
-    buffer, value = place[0], mapped[0]
-    if mapped[1] is not None and place[1] is None:
-        value = value.mean(mapped[1])
-    elif mapped[1] is not None:
-        value = value.movedim(mapped[1], place[1])
-    elif place[1] is not None:
-        value = value.unsqueeze(place[1])
+    buffer, place = _unwrapped(buffer, inner == level)
+    value, mapped = _unwrapped(value, outer == level)
+    if place is not None:
+        value = value.unsqueeze(place) if mapped is None else value.movedim(mapped, place)
+    elif mapped is not None:
+        value = value.mean(mapped)
     _settle(buffer, value)
 
 

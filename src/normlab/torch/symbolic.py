@@ -130,5 +130,7 @@ class Operations(operations.Operations):
         # Without split axes the sizes do not matter, and the result has no axis to merge.
         words, _, _ = _letters(equation, tuple(tuple(2 for _ in shape) for shape in shapes), known)
         left, _, right = words.partition("->")
-        sized = {n: s for word, shape in zip(left.split(","), shapes, strict=True) for n, s in zip(word, shape, strict=True)}
+        sized: dict[str, int] = {}
+        for word, shape in zip(left.split(","), shapes, strict=True):
+            sized |= dict(zip(word, shape, strict=True))
         return words, shapes, [sized[n] for n in right]

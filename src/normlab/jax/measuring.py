@@ -1,0 +1,105 @@
+"""The statistics of sets as JAX's compiler wants them: exact for constant sets, and merged over a named axis.
+
+Under `axis_name` the sets go on in the other elements of a mapped axis (`jax.vmap`, `jax.pmap`, `jax.shard_map`): every
+sum and maximum of the formula runs over that axis as well, so counts, the mean, and the mean square about that mean are
+those of the whole batch, and gradients pass from one element to the others as they would inside one array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from .. import formula
+from ..errors import ShapeError, UsageError
+
+__all__ = ["AxisName", "shared_over", "statistics"]
+
+AxisName = str | tuple[str, ...]
+
+
+def statistics(
+    xp: Any, x: Array, axes: tuple[int, ...], *, centre: bool, spread: str | None, eps: float = 0.0,
+    mask: Array | None = None,
+) -> formula.Statistics:  # fmt: skip
+    """`formula.statistics`, with no spread at all where every element of a set is the same number.
+
+    XLA divides by a count by multiplying with its rounded reciprocal, so the mean of equal numbers need not be that
+    number, even after the second centring, and with eps 0 what is left would be divided by itself.
+    """
+    s = formula.statistics(xp, x, axes, centre=centre, spread=spread, eps=eps, mask=mask)
+    if not centre and spread != "std":
+        return s
+    x = lax.stop_gradient(x)
+    high, low = (
+        end(x if mask is None else jnp.where(mask, x, away), axis=axes, keepdims=True)
+        for end, away in ((xp.max, -jnp.inf), (lambda a, **how: -xp.max(-a, **how), jnp.inf))
+    )
+    flat = high == low
+    if centre:
+        exactly = lax.stop_gradient(high * s.unit - s.mean)
+        s = s._replace(mean=s.mean + jnp.where(flat, exactly, 0.0), residue=jnp.where(flat, 0.0, s.residue))
+    return s._replace(root=jnp.where(flat, 0.0, s.root), square=jnp.where(flat, 0.0, s.square))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _largest(a: Array, axis_name: AxisName) -> Array:
+    """The largest along a named axis; JAX's own `pmax` has no derivative."""
+    return lax.pmax(a, axis_name)
+
+
+@_largest.defjvp
+def _largest_jvp(axis_name: AxisName, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (a,), (da,) = primals, tangents
+    top = _largest(a, axis_name)
+    reached = a == top  # those that share the maximum share its slope, as inside one array
+    slope = lax.psum(jnp.where(reached, da, 0.0), axis_name) / lax.psum(jnp.where(reached, 1.0, 0.0), axis_name)
+    return top, slope.astype(a.dtype)
+
+
+class _Shared:
+    """A namespace whose sums and maxima run over a named axis as well."""
+
+    def __init__(self, xp: Any, axis_name: AxisName) -> None:
+        self.xp, self.axis_name = xp, axis_name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.xp, name)
+
+    def sum(self, a: Array, axis: Any, keepdims: bool) -> Array:
+        """The sum over `axis` and the named axis."""
+        return lax.psum(jnp.sum(a, axis=axis, keepdims=keepdims), self.axis_name)
+
+    def max(self, a: Array, axis: Any, keepdims: bool) -> Array:
+        """The largest element along `axis` and the named axis."""
+        return _largest(jnp.max(a, axis=axis, keepdims=keepdims), self.axis_name)
+
+
+def shared_over(axis_name: AxisName, who: str) -> Callable[..., formula.Statistics]:
+    """`statistics` of the sets that all elements of a named axis have together."""
+    try:
+        elements = lax.axis_size(axis_name)
+    except NameError:
+        raise UsageError(
+            f"{who}: axis_name={axis_name!r} is the name of no mapped axis here.",
+            hint="Call it inside jax.vmap, jax.pmap or jax.shard_map with that name, or without axis_name.",
+        ) from None
+
+    def measure(xp: Any, x: Array, axes: tuple[int, ...], *, mask: Array | None, **how: Any) -> formula.Statistics:
+        together = elements * math.prod(x.shape[a] for a in axes)
+        if together == 1 and (how["centre"] or how["spread"] == "std"):
+            raise ShapeError(
+                f"{who}: x has 1 element in each set, on all of axis_name={axis_name!r} together, and less its own "
+                f"mean that is 0.", hint="Give each set at least 2 elements.",
+            )  # fmt: skip
+        if mask is None:  # the formula then counts the elements, rather than read them off a shape
+            mask = jnp.ones((1,) * x.ndim, bool)
+        return statistics(_Shared(xp, axis_name), x, axes, mask=mask, **how)
+
+    return measure

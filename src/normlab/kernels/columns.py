@@ -1,0 +1,191 @@
+"""Sets that lie side by side: pooled axes outside, kept ones inside, as in channels-last memory.
+
+A problem is (outer, runs, inner, length), see `collapse`: `runs` rows of inner * length columns, the set of a column
+is column // length. Every column is measured for itself; a set's columns, and the columns of different blocks of rows,
+are merged by Chan's formula. Two ways through, chosen by the shape:
+
+    together    a block of columns, all its rows, lies in the cache: measured and written by one task
+    apart       blocks of rows are measured, merged, and then written: x comes from memory twice
+
+Where rows are short, several are taken for one row of more columns (folded). Sets whose squares leave the dtype's range
+are not done here: `forward` says so, and the kernels of `rows` do them, each in a unit of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import pool
+from .collapse import Problem
+from .columns_backward import backward_together, pull_blocks, pull_settle_blocks, sum_blocks
+from .columns_forward import forward_together, measure_blocks, recall_blocks, settle_blocks, write_blocks
+from .halves import TOKENS, compute_dtype
+from .rows import INSIDE
+
+__all__ = ["Cut", "Rule", "backward", "covers", "cut", "forward"]
+
+ELEMENTS = 65_536  # of a block
+COLUMNS = 64  # a block has at least so many, or all
+TOGETHER = 131_072  # elements of the narrowest block of all rows, up to which the cache holds it
+
+
+class Rule(NamedTuple):
+    """How a set is normalized, for kernels: `rule` is one of rows.INSIDE, FLOOR, OUTSIDE, NOTHING."""
+
+    centre: bool
+    by_count: bool  # std and rms: the squares are averaged; l2: they are not
+    rule: int
+    eps: float
+
+
+class Cut(NamedTuple):
+    """The blocks of a problem. Rows and columns are those after folding."""
+
+    outer: int
+    columns: int  # in a row
+    length: int  # columns of a set side by side
+    period: int  # columns after which the sets start over: what a row had before folding
+    rows: int
+    extra: int  # columns of the last row, where it is not a whole one
+    block_rows: int
+    block_columns: int
+    by_row: int  # 1: the weight runs along the rows
+    size: int  # elements of one of `outer`
+
+    @property
+    def down(self) -> int:
+        """Blocks one below the other."""
+        return -(-self.rows // self.block_rows)
+
+    @property
+    def blocks(self) -> int:
+        """All blocks."""
+        return self.outer * self.down * -(-self.columns // self.block_columns)
+
+
+def covers(problem: Problem) -> str | None:
+    """Why these kernels cannot do it; None where they can."""
+    if problem.counts[0] > 1:
+        return "the weight runs along the outermost kept axes"
+    if problem.counts[1] > 1 and max(problem.counts[2:]) > 1:
+        return "the weight runs along two axes that are not neighbours in memory"
+    return None
+
+
+def cut(problem: Problem) -> Cut:
+    """The blocks, by the shape alone."""
+    period, by_row = problem.inner * problem.length, int(problem.counts[1] > 1)
+    fold = 1 if by_row else min(problem.runs, -(-COLUMNS // period))
+    columns, rows, extra = period * fold, problem.runs // fold, problem.runs % fold * period
+    narrow = -(-COLUMNS // problem.length) * problem.length
+    block_rows, least = rows, max(ELEMENTS // rows, narrow)
+    if not by_row and (fold > 1 or rows * narrow > TOGETHER):
+        least = ELEMENTS // 64
+        block_rows = min(rows, ELEMENTS // min(columns, least))
+    sets = -(-columns // problem.length // max(1, columns // least))  # of each block, about equal
+    return Cut(
+        problem.outer, columns, problem.length, period, rows, extra, block_rows,
+        columns if fold > 1 else sets * problem.length, by_row, problem.runs * period,
+    )  # fmt: skip
+
+
+def _numbers(problem: Problem) -> np.ndarray | None:
+    """Which element of the weight belongs to each column, or each row; None where they are the same."""
+    counts, repeats = problem.counts, problem.repeats
+    if counts[1] > 1:
+        return None if counts[1] == problem.runs else np.arange(problem.runs) // repeats[1] % counts[1]
+    if counts[2:] == (problem.inner, problem.length):
+        return None
+    across = np.arange(problem.inner) // repeats[2] % counts[2] * counts[3]
+    return (across[:, None] + np.arange(problem.length) // repeats[3] % counts[3]).ravel()
+
+
+def _call(problem: Problem, stored: np.dtype) -> tuple[Cut, tuple[Any, ...], Callable[..., np.ndarray]]:
+    c, wide = cut(problem), compute_dtype(stored)
+    return c, (TOKENS[stored], wide.type(0), wide.itemsize, tuple(c)), lambda *shape: np.empty(shape, wide)
+
+
+def _along(problem: Problem, weight: np.ndarray | None) -> np.ndarray | None:
+    numbers = None if weight is None else _numbers(problem)
+    return weight if weight is None or numbers is None else weight[numbers]
+
+
+def _address(a: np.ndarray | None) -> int:
+    return 0 if a is None else int(a.ctypes.data)
+
+
+def forward(
+    problem: Problem, stored: np.dtype, x_at: int, y_at: int, rule: Rule, weight: np.ndarray | None,
+    bias: np.ndarray | None, kept: np.ndarray, known: bool = False,
+) -> bool:  # fmt: skip
+    """Write y at `y_at`; False where it must be done otherwise, as squares leave the dtype's range.
+
+    Args:
+        stored: the dtype of x and y as kernels take it, see `halves`.
+        weight, bias: in memory's order and the dtype that is computed with, one element for each count of the problem.
+        kept: (5, sets) of that dtype, see `rows`; written, or read where the statistics are `known`.
+    """
+    c, one, empty = _call(problem, stored)
+    weight, bias, status = _along(problem, weight), _along(problem, bias), np.zeros(1, np.int64)
+    flags = (int(rule.centre), int(rule.by_count), rule.rule, int(known))
+    affine, kept_at, size = (_address(weight), _address(bias)), _address(kept), problem.size
+    limits = _limits(rule, kept.dtype)
+    if c.down == 1 and c.columns == c.period:
+        arguments = (*one, flags, limits, x_at, y_at, *affine, kept_at, _address(status))
+        pool.run(forward_together, c.blocks, arguments, elements=3 * size)
+        return not status[0]
+    found = empty(c.outer, 3, c.columns)
+    if known:
+        pool.run(recall_blocks, c.outer, (*one, *affine, kept_at, _address(found)), elements=found.size)
+    else:
+        parts = np.empty((c.outer, c.down, 3, c.columns))
+        pool.run(measure_blocks, c.blocks, (*one, flags, x_at, _address(parts)), elements=2 * size)
+        arguments = (*one, flags, limits, *affine, kept_at, _address(parts), _address(found), _address(status))
+        pool.run(settle_blocks, c.outer, arguments, elements=parts.size)
+    if not status[0]:
+        pool.run(write_blocks, c.blocks, (*one, x_at, y_at, _address(found)), elements=size)
+    return not status[0]
+
+
+def _limits(rule: Rule, wide: np.dtype) -> tuple[float, float, float, float]:
+    """eps, the least and the largest sum of squares, and whether a small one is no matter beside eps."""
+    low, high, least = (2.0**-90, 2.0**100, 2.0**-60) if wide == np.float32 else (2.0**-900, 2.0**1000, 2.0**-500)
+    return rule.eps, low, high, float(rule.rule == INSIDE and rule.eps >= least)
+
+
+def backward(
+    problem: Problem, stored: np.dtype, dy_at: int, x_at: int, dx_at: int, rule: Rule, weight: np.ndarray | None,
+    kept: np.ndarray, known: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Write dx at `dx_at`; returns the sums of dy * z and of dy for each element of the weight, in float64.
+
+    Args: as for `forward`, whose `kept` is read; with `known` statistics nothing flows back through them.
+    """
+    c, one, empty = _call(problem, stored)
+    weight = _along(problem, weight)
+    if c.by_row and weight is None:
+        weight = np.ones(problem.runs, kept.dtype)
+    flags = (int(rule.centre), int(rule.by_count), rule.rule, int(known))
+    weight_at, kept_at, size = _address(weight), _address(kept), problem.size
+    sums = np.zeros((c.blocks, 2, c.rows) if c.by_row else (c.outer, 2, c.period))
+    if c.down == 1 and c.columns == c.period:
+        arguments = (*one, flags, rule.eps, dy_at, x_at, dx_at, weight_at, kept_at, _address(sums))
+        pool.run(backward_together, c.blocks, arguments, elements=4 * size)
+    else:
+        found, made = empty(c.outer, 3, c.columns), empty(c.outer, 3, c.columns)
+        parts = np.empty((c.outer, c.down, 2, c.columns))
+        pool.run(recall_blocks, c.outer, (*one, 0, 0, kept_at, _address(found)), elements=found.size)
+        pool.run(sum_blocks, c.blocks, (*one, dy_at, x_at, _address(found), _address(parts)), elements=2 * size)
+        arguments = (*one, flags, rule.eps, weight_at, kept_at, _address(parts), _address(made), _address(sums))
+        pool.run(pull_settle_blocks, c.outer, arguments, elements=parts.size)
+        arguments = (*one, dy_at, x_at, dx_at, _address(found), _address(made))
+        pool.run(pull_blocks, c.blocks, arguments, elements=2 * size)
+    numbers, both = _numbers(problem), sums.sum(0)
+    if numbers is None:
+        return both[0], both[1]
+    many = math.prod(problem.counts)
+    return np.bincount(numbers, both[0], many), np.bincount(numbers, both[1], many)

@@ -1,0 +1,210 @@
+"""How each framework makes, moves and differentiates arrays: the adapters that `faces` hands out by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from face_base import COUNT, Done, Face, Work
+
+__all__ = ["Jax", "Mlx", "Numpy", "Torch"]
+
+
+def _lies(shape: tuple[int, ...], x: tuple[int, ...], y: tuple[int, ...]) -> bool:
+    """Whether y lies as x does; the steps along axes of one element lead nowhere."""
+    return all(a == b for a, b, size in zip(x, y, shape, strict=True) if size > 1)
+
+
+class Numpy(Face):
+    def array(self, a: Any) -> Any:
+        return a
+
+    back = array
+
+    def spread(self, a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(a, shape)
+
+    def layer(self, work: Work) -> Done:
+        made = self.module.build(work.definition, work.channels, dtype=work.x.dtype, key=work.key, **work.settings)
+        if work.params is not None and work.definition.start is not None:
+            made.start(work.x, lambda w: np.arange(2.0 * len(w)).reshape(2, -1))  # whatever: it is replaced
+        made.params.update(work.params or {})
+        made.state.update(work.state or {})
+        made.training = work.training
+        x = self.placed(work.x, work.memory, self._channel(work))
+        mask = {} if work.mask is None else {"mask": work.mask}
+        y = made(x, **work.inputs, **mask)
+        dx = None if work.dy is None else made.backward(work.dy)
+        return Done(y, dict(made.state), dx, dict(made.grads), _lies(x.shape, x.strides, y.strides))
+
+
+class Torch(Face):
+    def __init__(self, name: str) -> None:
+        import torch
+
+        super().__init__("torch")
+        self.name, self.torch, self.device = name, torch, name.partition("-")[2] or "cpu"
+        torch.set_num_threads(1)  # for arrays this small the threads only wait for each other
+
+    def array(self, a: Any) -> Any:
+        if not isinstance(a, np.ndarray):
+            return a
+        if a.dtype == ml_dtypes.bfloat16:
+            return self.torch.from_numpy(a.view(np.uint16).copy()).view(self.torch.bfloat16).to(self.device)
+        return self.torch.from_numpy(a.copy()).to(self.device)
+
+    def back(self, a: Any) -> np.ndarray:
+        a = a.detach().cpu()
+        if a.dtype == self.torch.bfloat16:
+            return a.view(self.torch.uint16).numpy().view(ml_dtypes.bfloat16)
+        return a.numpy()
+
+    def permute(self, a: Any, order: tuple[int, ...]) -> Any:
+        return a.permute(order)
+
+    def flip(self, a: Any) -> Any:
+        return a.flip(-1)  # torch has no negative strides
+
+    def spread(self, a: Any, shape: tuple[int, ...]) -> Any:
+        return a.expand(shape)
+
+    def layer(self, work: Work) -> Done:
+        dtype = getattr(self.torch, work.x.dtype.name)
+        made = self.module.build(work.definition, work.channels, dtype=dtype, device=self.device, **work.settings)
+        held = {**(work.params or {}), **(work.state or {})}
+        if held:
+            made.load_state_dict({n: self.array(np.asarray(a)) for n, a in held.items()}, strict=False)
+        made.train(work.training)
+        x = self.placed(work.x, work.memory, self._channel(work)).detach().requires_grad_(work.dy is not None)
+        inputs = {n: self.array(a).requires_grad_(work.dy is not None) for n, a in work.inputs.items()}
+        mask = {} if work.mask is None else {"mask": self.array(work.mask)}
+        y = made(x, **inputs, **mask)
+        state = {n: self.back(a).copy() for n, a in made.named_buffers()}
+        if work.dy is None:
+            return Done(self.back(y), state, None, {}, _lies(x.shape, x.stride(), y.stride()))
+        named = {**dict(made.named_parameters()), **inputs}
+        dx, *found = self.torch.autograd.grad(y, [x, *named.values()], self.array(work.dy))
+        grads = {n: self.back(g) for n, g in zip(named, found, strict=True)}
+        return Done(self.back(y), state, self.back(dx), grads, _lies(x.shape, x.stride(), y.stride()))
+
+    def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        t = self.array(x).requires_grad_()
+        return self.back(self.torch.autograd.grad(function(t), t, self.array(dy))[0])
+
+
+class Jax(Face):
+    def __init__(self, name: str) -> None:
+        import jax
+
+        super().__init__(name)
+        self.jax = jax
+
+    def region(self, dtype: Any) -> AbstractContextManager[Any]:
+        return self.jax.enable_x64(np.dtype(dtype).itemsize == 8)
+
+    def array(self, a: Any) -> Any:
+        return self.jax.numpy.asarray(a) if isinstance(a, np.ndarray) else a
+
+    def back(self, a: Any) -> np.ndarray:
+        return np.asarray(a)
+
+    def spread(self, a: Any, shape: tuple[int, ...]) -> Any:
+        return self.jax.numpy.broadcast_to(a, shape)
+
+    def layer(self, work: Work) -> Done:
+        made = self.module.build(work.definition, work.channels, dtype=work.x.dtype, **work.settings)
+        params, state = made.init(self.jax.random.key(work.key))
+        params |= {n: self.array(a) for n, a in (work.params or {}).items()}
+        state |= {n: self.jax.numpy.asarray(a, state[n].dtype) for n, a in (work.state or {}).items()}
+        more = {} if work.mask is None else {"mask": self.array(work.mask)}
+        more |= {"key": self.jax.random.key(work.key)} if work.definition.role == "dropout" and work.training else {}
+
+        def forward(params: Any, x: Any, inputs: Any) -> Any:
+            return made(params, state, x, **inputs, **more, training=work.training)
+
+        x = self.placed(work.x, work.memory, self._channel(work))
+        inputs = {n: self.array(a) for n, a in work.inputs.items()}
+        y, new, pulled = self._there_and_back(forward, (params, x, inputs), work.dy)
+        dparams, dx, dinputs = pulled or ({}, None, {})
+        grads = {n: self.back(g) for n, g in {**dparams, **dinputs}.items()}
+        return Done(self.back(y), {n: self.back(a) for n, a in new.items()}, None if dx is None else self.back(dx), grads)
+
+    def _there_and_back(self, forward: Any, given: tuple[Any, ...], dy: np.ndarray | None) -> tuple[Any, Any, Any]:
+        if dy is None:
+            return (*self.jax.jit(forward)(*given), None)
+
+        @self.jax.jit
+        def both(given: Any, dy: Any) -> Any:
+            y, pull, new = self.jax.vjp(forward, *given, has_aux=True)
+            return y, new, pull(dy)
+
+        return both(given, self.array(dy))  # type: ignore[no-any-return]
+
+    def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        with self.region(x.dtype):
+            return self.back(self.jax.vjp(function, self.array(x))[1](self.array(dy))[0])
+
+
+class Mlx(Face):
+    def __init__(self, name: str) -> None:
+        import mlx.core as mx
+
+        super().__init__(name)
+        self.mx = mx
+
+    def region(self, dtype: Any) -> AbstractContextManager[Any]:
+        return self.mx.stream(self.mx.cpu) if np.dtype(dtype).itemsize == 8 else nullcontext()
+
+    def array(self, a: Any) -> Any:
+        if not isinstance(a, np.ndarray):
+            return a
+        a = np.ascontiguousarray(a).reshape(a.shape)
+        if a.dtype == bool:
+            return self.mx.array(a)
+        if a.dtype == ml_dtypes.bfloat16:
+            return self.mx.array(a.astype(np.float32)).astype(self.mx.bfloat16)
+        return self.mx.array(a, dtype=getattr(self.mx, a.dtype.name))
+
+    def back(self, a: Any) -> np.ndarray:
+        if a.dtype == self.mx.bfloat16:
+            return np.array(a.astype(self.mx.float32)).astype(ml_dtypes.bfloat16)
+        return np.array(a)
+
+    def spread(self, a: Any, shape: tuple[int, ...]) -> Any:
+        return self.mx.broadcast_to(a, shape)
+
+    def layer(self, work: Work) -> Done:
+        dtype = getattr(self.mx, work.x.dtype.name)
+        made = self.module.build(work.definition, work.channels, dtype=dtype, **work.settings)
+        held = {**(work.params or {}), **(work.state or {})}
+        names = [h.spec.name for h in made.blueprint.params]
+        states = [*(h.spec.name for h in made.blueprint.states), *([COUNT] if made.blueprint.counts else [])]
+        for name, a in held.items():
+            made[name] = self.array(np.asarray(a))
+        made.train(work.training)
+        started = {n: made[n] for n in states}
+        mask = {} if work.mask is None else {"mask": self.array(work.mask)}
+
+        def forward(x: Any, *rest: Any) -> Any:
+            for name, a in {**started, **dict(zip(names, rest, strict=False))}.items():
+                made[name] = a
+            return made(x, **dict(zip(work.inputs, rest[len(names) :], strict=True)), **mask)
+
+        x = self.placed(work.x, work.memory, self._channel(work))
+        inputs = [self.array(a) for a in work.inputs.values()]
+        y = forward(x, *(made[n] for n in names), *inputs)
+        state = {n: self.back(made[n]) for n in states}
+        if work.dy is None:
+            return Done(self.back(y), state, None, {})
+        # Once more, so that y is that of the draws that the gradient is of.
+        [y], (dx, *found) = self.mx.vjp(forward, [x, *(made[n] for n in names), *inputs], [self.array(work.dy)])
+        grads = {n: self.back(g) for n, g in zip([*names, *work.inputs], found, strict=True)}
+        return Done(self.back(y), state, self.back(dx), grads)
+
+    def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
+        with self.region(x.dtype):
+            return self.back(self.mx.vjp(function, [self.array(x)], [self.array(dy)])[1][0])
