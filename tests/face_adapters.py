@@ -102,6 +102,8 @@ class Jax(Face):
 
         super().__init__(name)
         self.jax = jax
+        # A layer never changes and is equal to its like, so what was compiled for one serves the next.
+        self._jitted = jax.jit(self._there_and_back, static_argnums=(0, 1, 2))
 
     def region(self, dtype: Any) -> AbstractContextManager[Any]:
         return self.jax.enable_x64(np.dtype(dtype).itemsize == 8)
@@ -117,32 +119,29 @@ class Jax(Face):
 
     def layer(self, work: Work) -> Done:
         made = self.module.build(work.definition, work.channels, dtype=work.x.dtype, **work.settings)
-        params, state = made.init(self.jax.random.key(work.key))
+        params, state = made.init(work.key)
         params |= {n: self.array(a) for n, a in (work.params or {}).items()}
         state |= {n: self.jax.numpy.asarray(a, state[n].dtype) for n, a in (work.state or {}).items()}
-        more = {} if work.mask is None else {"mask": self.array(work.mask)}
-        more |= {"key": self.jax.random.key(work.key)} if work.definition.role == "dropout" and work.training else {}
-
-        def forward(params: Any, x: Any, inputs: Any) -> Any:
-            return made(params, state, x, **inputs, **more, training=work.training)
-
         x = self.placed(work.x, work.memory, self._channel(work))
         inputs = {n: self.array(a) for n, a in work.inputs.items()}
-        y, new, pulled = self._there_and_back(forward, (params, x, inputs), work.dy)
+        mask, dy = (None if a is None else self.array(a) for a in (work.mask, work.dy))
+        y, new, pulled = self._jitted(made, work.training, work.key, params, state, x, inputs, mask, dy)
         dparams, dx, dinputs = pulled or ({}, None, {})
         grads = {n: self.back(g) for n, g in {**dparams, **dinputs}.items()}
         return Done(self.back(y), {n: self.back(a) for n, a in new.items()}, None if dx is None else self.back(dx), grads)
 
-    def _there_and_back(self, forward: Any, given: tuple[Any, ...], dy: np.ndarray | None) -> tuple[Any, Any, Any]:
+    def _there_and_back(
+        self, layer: Any, training: bool, key: int, params: Any, state: Any, x: Any, inputs: Any, mask: Any, dy: Any
+    ) -> Any:
+        chance = {"key": self.jax.random.key(key)} if layer.definition.role == "dropout" else {}
+
+        def forward(params: Any, x: Any, inputs: Any) -> Any:
+            return layer(params, state, x, **inputs, mask=mask, training=training, **chance)
+
         if dy is None:
-            return (*self.jax.jit(forward)(*given), None)
-
-        @self.jax.jit
-        def both(given: Any, dy: Any) -> Any:
-            y, pull, new = self.jax.vjp(forward, *given, has_aux=True)
-            return y, new, pull(dy)
-
-        return both(given, self.array(dy))  # type: ignore[no-any-return]
+            return (*forward(params, x, inputs), None)
+        y, pull, new = self.jax.vjp(forward, params, x, inputs, has_aux=True)
+        return y, new, pull(dy)
 
     def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         with self.region(x.dtype):

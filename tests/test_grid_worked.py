@@ -114,5 +114,5 @@ def test_the_same_key_drops_the_same_elements(d: Definition, name: str) -> None:
 def test_every_method_is_a_layer_and_a_function_there(name: str) -> None:
     module = faces.of(name).module
     assert {d.class_name for d in ALL} <= set(dir(module))
-    assert all(getattr(module, d.class_name).definition is d for d in ALL) if name != "jax" else True
+    assert all(getattr(module, d.class_name).definition is d for d in ALL)
     assert {d.name for d in ALL} <= set(dir(nl.functional))

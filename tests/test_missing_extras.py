@@ -33,7 +33,7 @@ class Without:
 def take_away(*gone):
     sys.meta_path[:] = [Without(finder, gone) for finder in sys.meta_path]
 '''
-OPTIONAL = ("flax", "jax", "jaxlib", "matplotlib", "mlx", "numba", "llvmlite", "sklearn", "scipy", "torch")
+OPTIONAL = ("flax", "jax", "jaxlib", "matplotlib", "mlx", "numba", "llvmlite", "scikit-learn", "sklearn", "scipy", "torch")
 LINE = 'pip install -c constraints.txt -e ".[{}]"'
 # What a user does with each face; every one of them must work without what it does not stand on.
 USES = {

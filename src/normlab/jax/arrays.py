@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from typing import Any
 
 import jax
@@ -71,13 +70,13 @@ def check_float64(who: str, name: str) -> None:
 
 def as_key(key: Any) -> Array:
     """A key of jax.random of a key or a whole number."""
-    if isinstance(key, Integral) and not isinstance(key, bool) and 0 <= key < 2**63:
+    if isinstance(key, int | np.integer) and not isinstance(key, bool) and 0 <= key < 2**63:
         return jax.random.key(int(key))
     dtype = getattr(key, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and key.ndim == 0
     if not typed and (dtype != jnp.uint32 or key.ndim != 1):  # the latter: a key as it was before there was a type
         raise UsageError(f"key must be a whole number of at least 0 or a key of jax.random, got {key!r}.")
-    return key  # type: ignore[no-any-return]
+    return key
 
 
 def _random(key: Any, like: Array) -> Callable[[Sequence[int]], Array]:

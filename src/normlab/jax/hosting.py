@@ -34,7 +34,7 @@ class Hosted(nnx.Module):
         """What the module gives with its kernel normalized."""
         kernel = getattr(self.module, self.name)
         with _holding(kernel, self.norm(kernel[...])):
-            return self.module(*args, **kwargs)  # type: ignore[operator]
+            return self.module(*args, **kwargs)
 
 
 @contextmanager
@@ -73,8 +73,8 @@ def host(definition: Definition) -> Callable[..., Hosted]:
     wrap.__module__ = "normlab.jax.nnx"
     wrap.__doc__ = (
         f"{definition.title} of a module's array, by default its `kernel`; options as the module's.\n\n"
-        "`layout` is the order of the array's axes, by default '... i o'; `rngs` for what starts at random; `batch`, an\n"
-        "input of the module, for a start that is taken from its responses. Returns a module that is called alike."
+        "`layout` is the order of the array's axes, by default '... i o'; `rngs` for what starts at random; `batch`,\n"
+        "an input of the module, for a start that is taken from its responses. Returns a module that is called alike."
     )
     return wrap
 
@@ -92,8 +92,8 @@ def _respond(module: nnx.Module, kernel: nnx.Variable[Any], batch: Any) -> Calla
     """What the module answers to the batch with another kernel, less what it adds; channels second."""
 
     def respond(w: Array) -> Array:
-        nothing = module(jnp.zeros_like(batch))  # type: ignore[operator]
+        nothing = module(jnp.zeros_like(batch))
         with _holding(kernel, w):
-            return jnp.moveaxis(module(batch) - nothing, -1, 1)  # type: ignore[operator]
+            return jnp.moveaxis(module(batch) - nothing, -1, 1)
 
     return respond

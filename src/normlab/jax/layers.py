@@ -1,4 +1,4 @@
-"""Layers for JAX, one class a method, made from the definitions: what they are is fixed, what they learn goes in and out.
+"""Layers for JAX, one class a method, made from the definitions: what they learn goes in and out of a call.
 
     layer = BatchNorm(64)
     params, state = layer.init(key)
@@ -22,7 +22,7 @@ from .. import registry, signatures
 from ..blueprint import Blueprint, Held, draw
 from ..calling import to_own
 from ..definition import Definition
-from ..errors import DtypeError, UsageError, unknown
+from ..errors import DtypeError, UsageError
 from ..fitting import fit
 from .arrays import FACE, FLOAT64, FLOATS, as_key, check_float64, wide, widen
 from .call import call
@@ -63,7 +63,7 @@ class Layer:
         d = self.definition
         also = ("dtype", "axis_name") if shares_batches(d) else ("dtype",)
         if axis_name is not None and "axis_name" not in also:
-            raise unknown(f"argument of {d.class_name}", "axis_name", [*signatures.layer_signature(d).parameters, *also])
+            options["axis_name"] = axis_name  # refused as what it does not know
         blueprint = draw(d, channels, layout=layout, eps=eps, affine=affine, bias=bias, options=options, also=also)
         vars(self).update(
             blueprint=blueprint, dtype=_float_type(d.class_name, dtype), axis_name=_axis_name(d.class_name, axis_name)
@@ -218,7 +218,7 @@ def _axis_name(who: str, axis_name: Any) -> AxisName | None:
     names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
     if axis_name is not None and not (names and all(isinstance(n, str) for n in names)):
         raise UsageError(f"{who}: axis_name must be the name of a mapped axis, or a tuple of names, got {axis_name!r}.")
-    return axis_name  # type: ignore[no-any-return]
+    return axis_name
 
 
 @lru_cache(maxsize=1024)

@@ -20,16 +20,16 @@ __all__ = [
 @njit(**EXACT)
 def _merge(high, low, square, columns, period, length, b, rows, extra):
     """Set b's columns merged: its mean, what that left, its sum of squares and its count."""
-    base, offset, total, count = high[b * length], low[b * length], 0.0, 0.0
+    base, offset, total, lost, count = high[b * length], low[b * length], 0.0, 0.0, 0.0
     for start in range(b * length, columns, period):
         for j in range(start, start + length):
             n = rows + 1.0 if j < extra else rows + 0.0
             d = ((high[j] - base) + low[j]) - offset
             offset += d * (n / (count + n))
-            total += square[j] + d * d * (count * n / (count + n))
+            total, lost = plus(total, lost, square[j] + d * d * (count * n / (count + n)))
             count += n
     mean, left = plus(base, 0.0, offset)
-    return mean, left, total, count
+    return mean, left, total + lost, count
 
 
 @njit(**EXACT)

@@ -16,16 +16,21 @@ from numba import njit
 from .compiling import EXACT, INLINE, kernel
 from .halves import like, load, muladd, pointer
 from .sums import (
-    largest, moments, near, plus, pull, pull_each_summed, pull_four_summed, pull_sums, pull_sums_each, write, write_each,
+    largest, moments, near, plus, pull, pull_each_summed, pull_sums, pull_sums_each, write, write_each,
 )  # fmt: skip
 
-__all__ = ["INSIDE", "FLOOR", "LIMITS", "NOTHING", "OUTSIDE", "SHAPE", "backward", "backward_each", "fold", "forward"]
+__all__ = [
+    "FAR", "FLOOR", "INSIDE", "LIMITS", "MEAN", "NOTHING", "OUTSIDE", "RESIDUE", "ROWS", "RSTD", "SHAPE", "SQUARE", "UNIT",
+    "add_to", "backward", "backward_each", "carry", "centre_of", "find_unit", "fold", "forward", "inverse", "keep_slopes",
+    "place",
+]  # fmt: skip
 
 # The weight: for set (a, b) its row a // a_repeat % a_count * b_count + b // b_repeat % b_count of `parts` elements; each
-# holds for `step` elements of a run, or, where `each` is 1, there is one for every element of a run.
+# holds for `step` elements of a run, or, where `each` is 1, there is one for every element of a run. `known`: the
+# statistics are given, and nothing flows back through them.
 SHAPE = (
     "outer", "runs", "inner", "length", "parts", "step", "each", "a_repeat", "a_count", "b_repeat", "b_count",
-    "centre", "by_count", "rule", "block",
+    "centre", "by_count", "rule", "block", "known",
 )  # fmt: skip
 LIMITS = ("eps", "low", "high", "huge", "tiny", "down", "up")
 INSIDE, OUTSIDE, FLOOR, NOTHING = range(4)
@@ -33,14 +38,15 @@ MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # what is kept of a set, each in a
 # Where the mean lies more than two spreads from the shift the squares lose digits: they are taken again.
 FAR = 4.0
 # Sets are measured so many elements ahead of being written: a root and a division take as long as 500 elements, and
-# those of the next set need not wait for them.
+# the next set need not wait for them.
 BATCH = 4096
+MOST = 16
 # Products are added up in the dtype for so many rows, then in float64.
 ROWS = 32
 
 
 @njit(**EXACT)
-def _find_unit(x, start, stride, runs, length, limits):
+def find_unit(x, start, stride, runs, length, limits):
     """A power of two that keeps the squares of a set, and eps beside them, in the dtype's range: see `formula`."""
     top = max(largest(x, start, stride, runs, length), math.sqrt(limits[0]))
     return limits[5] if top > limits[3] else limits[6] if 0 < top < limits[4] else 1.0
@@ -57,7 +63,7 @@ def _measure(x, start, stride, runs, length, centre, limits, zero):
         off = total / count if centre else 0.0
         if not ranged and not limits[1] <= square <= limits[2]:
             ranged = True
-            unit = like(_find_unit(x, start, stride, runs, length, limits), zero)
+            unit = like(find_unit(x, start, stride, runs, length, limits), zero)
             shift = shift * unit
             if unit != 1:
                 continue
@@ -65,11 +71,17 @@ def _measure(x, start, stride, runs, length, centre, limits, zero):
             moved = True
             shift = like(float(shift) + off, zero)
             continue
-        mean, left = plus(float(shift), 0.0, off)
-        rounded = like(mean, zero)
-        left = like((mean - float(rounded)) + left, zero)
+        mean, residue = centre_of(shift, off, zero)
         about = square - off * total
-        return rounded, left, 0.0 if about < 0 else about, unit
+        return mean, residue, 0.0 if about < 0 else about, unit
+
+
+@njit(**INLINE)
+def centre_of(shift, off, zero):
+    """shift + off, in the dtype, and what that rounding left."""
+    high, low = plus(float(shift), 0.0, off)
+    mean = like(high, zero)
+    return mean, like((high - float(mean)) + low, zero)
 
 
 @njit(**INLINE)
@@ -115,15 +127,15 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
     divisor = float(runs * length if shape[12] else 1)
-    batch = max(1, min(16, BATCH // (runs * length)))
+    batch = max(1, min(MOST, BATCH // (runs * length)))
     for begin in range(first, last, batch):
         end = min(begin + batch, last)
-        for s in range(begin, end):
+        for s in range(begin, begin if shape[15] else end):
             start, _ = place(s, shape)
             mean, residue, square, unit = _measure(x, start, stride, runs, length, shape[11], limits, zero)
             kept[MEAN * sets + s], kept[RESIDUE * sets + s] = mean, residue
             kept[SQUARE * sets + s], kept[UNIT * sets + s] = like(square / divisor, zero), unit
-        for s in range(begin, end):
+        for s in range(begin, begin if shape[15] else end):
             square = kept[SQUARE * sets + s]
             kept[RSTD * sets + s] = like(inverse(float(square), float(kept[UNIT * sets + s]), limits[0], shape[13]), zero)
         for s in range(begin, end):
@@ -144,17 +156,23 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
 
 
 @njit(**INLINE)
-def _slopes(total, along, rstd, square, unit, share, limits, shape):
-    """What multiplies g, what multiplies z, and what is added, to give dx."""
-    scale = rstd * unit
-    slope = -scale * along * (share if shape[12] else 1.0)
+def keep_slopes(slopes, at, total, along, kept, s, sets, limits, shape):
+    """What multiplies g, what multiplies z, and what is added, to give dx of set s."""
+    rstd, square, unit = float(kept[RSTD * sets + s]), float(kept[SQUARE * sets + s]), float(kept[UNIT * sets + s])
+    share = 1.0 / (shape[1] * shape[3])
+    slope = -along * (share if shape[12] else 1.0)
     if shape[13] != INSIDE:
         root = math.sqrt(square)
         if shape[13] == OUTSIDE and root > 0:
             slope = slope / (rstd * root)
         elif shape[13] == NOTHING or (shape[13] == FLOOR and not root > limits[0] * unit):
             slope = 0.0
-    return scale, slope, -scale * total * share if shape[11] else 0.0
+    scale = rstd * unit
+    slopes[3 * at], slopes[3 * at + 1], slopes[3 * at + 2] = scale, scale * slope, 0.0
+    if shape[15]:
+        slopes[3 * at + 1] = 0.0
+    elif shape[11]:
+        slopes[3 * at + 2] = -scale * total * share
 
 
 @kernel
@@ -165,41 +183,44 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
     shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
-    share = 1.0 / (runs * length)
-    scratch = np.empty(4 * parts)
-    sums = pointer(scratch.ctypes.data, 0.0)
-    for s in range(first, last):
-        start, row = place(s, shape)
-        mean, unit, rstd = kept[MEAN * sets + s], kept[UNIT * sets + s], kept[RSTD * sets + s]
-        offset = -kept[RESIDUE * sets + s] * rstd
-        for i in range(4 * parts):
-            sums[i] = 0.0
-        for p in range(runs):
-            for k in range(parts):
-                at = start + p * stride + k * step
-                t, a = pull_sums(dy, x, at, step, unit, -mean, rstd, offset, zero)
-                add_to(sums, k, parts, a)
-                add_to(sums, 2 * parts + k, parts, t)
-        total = total_low = along = along_low = 0.0
-        for k in range(parts):
-            w = float(load(weight, row * parts + k)) if weight_at else 1.0
-            a, t = sums[k] + sums[parts + k], sums[2 * parts + k] + sums[3 * parts + k]
-            along, along_low = plus(along, along_low, w * a)
-            total, total_low = plus(total, total_low, w * t)
-            if parts_at:
-                found[2 * s * parts + k], found[(2 * s + 1) * parts + k] = a, t
-        scale, slope, level = _slopes(
-            total + total_low, along + along_low, float(rstd), float(kept[SQUARE * sets + s]), float(unit), share,
-            limits, shape,
-        )  # fmt: skip
-        for p in range(runs):
+    batch = max(1, min(MOST, BATCH // (runs * length)))
+    scratch = np.empty(3 * MOST + 4 * parts)
+    slopes, sums = pointer(scratch.ctypes.data, 0.0), pointer(scratch.ctypes.data + 24 * MOST, 0.0)
+    for begin in range(first, last, batch):
+        end = min(begin + batch, last)
+        for s in range(begin, end):
+            start, row = place(s, shape)
+            mean, rstd, unit = kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
+            offset = -kept[RESIDUE * sets + s] * rstd
+            for i in range(4 * parts):
+                sums[i] = 0.0
+            for p in range(runs):
+                for k in range(parts):
+                    at = start + p * stride + k * step
+                    t, a = pull_sums(dy, x, at, step, unit, -mean, rstd, offset, zero)
+                    add_to(sums, k, parts, a)
+                    add_to(sums, 2 * parts + k, parts, t)
+            total = total_low = along = along_low = 0.0
             for k in range(parts):
                 w = float(load(weight, row * parts + k)) if weight_at else 1.0
-                at = start + p * stride + k * step
-                pull(
-                    dy, x, dx, at, step, unit, -mean, rstd, offset,
-                    like(scale * w, zero), like(slope, zero), like(level, zero),
-                )  # fmt: skip
+                a, t = sums[k] + sums[parts + k], sums[2 * parts + k] + sums[3 * parts + k]
+                along, along_low = plus(along, along_low, w * a)
+                total, total_low = plus(total, total_low, w * t)
+                if parts_at:
+                    found[2 * s * parts + k], found[(2 * s + 1) * parts + k] = a, t
+            keep_slopes(slopes, s - begin, total + total_low, along + along_low, kept, s, sets, limits, shape)
+        for s in range(begin, end):
+            start, row = place(s, shape)
+            mean, rstd, unit = kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
+            offset = -kept[RESIDUE * sets + s] * rstd
+            at = 3 * (s - begin)
+            scale, slope, level = slopes[at], like(slopes[at + 1], zero), like(slopes[at + 2], zero)
+            for p in range(runs):
+                for k in range(parts):
+                    w = float(load(weight, row * parts + k)) if weight_at else 1.0
+                    by = like(scale * w, zero)
+                    at = start + p * stride + k * step
+                    pull(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
     scratch[0] = 0.0  # alive until here, whatever the pointer to it tells the compiler
 
 
@@ -212,48 +233,41 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
     runs, length = shape[1], shape[3]
     sets, stride, rows = shape[0] * shape[2], shape[2] * length, shape[8] * shape[10]
     width = rows * length
-    share = 1.0 / (runs * length)
-    scratch = np.empty(6 * width + 28)
+    batch = max(1, min(MOST, BATCH // (runs * length)))
+    often = max(1, ROWS * rows // (runs * batch)) * batch
+    scratch = np.empty(3 * MOST + 6 * width)
     at = scratch.ctypes.data
-    sums, c = pointer(at, 0.0), pointer(at + 48 * width, wide)
-    dw, db = pointer(at + 32 * width, wide), pointer(at + 40 * width, wide)
-    often = max(1, ROWS * rows // runs)
+    slopes, sums = pointer(at, 0.0), pointer(at + 24 * MOST, 0.0)
+    dw, db = pointer(at + 24 * MOST + 32 * width, wide), pointer(at + 24 * MOST + 40 * width, wide)
     for block in range(first, last):
         start_set, end_set = block * shape[14], min((block + 1) * shape[14], sets)
         scratch[:] = 0.0
-        s = start_set
-        while s < end_set:
-            four = 4 if runs == 1 and rows == 1 and s + 4 <= end_set else 1
-            for j in range(four):
-                start, row = place(s + j, shape)
-                mean, unit, rstd = kept[MEAN * sets + s + j], kept[UNIT * sets + s + j], kept[RSTD * sets + s + j]
-                offset = -kept[RESIDUE * sets + s + j] * rstd
+        for begin in range(start_set, end_set, batch):
+            end = min(begin + batch, end_set)
+            for s in range(begin, end):
+                start, row = place(s, shape)
+                mean, rstd, unit = kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
+                offset = -kept[RESIDUE * sets + s] * rstd
                 total = total_low = along = along_low = 0.0
                 for p in range(runs):
                     at = start + p * stride
                     t, a = pull_sums_each(dy, x, at, length, unit, -mean, rstd, offset, weight, row * length, zero)
                     total, total_low = plus(total, total_low, t)
                     along, along_low = plus(along, along_low, a)
-                scale, slope, level = _slopes(
-                    total + total_low, along + along_low, float(rstd), float(kept[SQUARE * sets + s + j]), float(unit),
-                    share, limits, shape,
-                )  # fmt: skip
-                at = 7 * j
-                c[at], c[at + 1], c[at + 2], c[at + 3] = unit, -mean, rstd, offset
-                c[at + 4], c[at + 5], c[at + 6] = like(scale, zero), like(slope, zero), like(level, zero)
-            if four == 4:
-                pull_four_summed(dy, x, dx, s * length, length, c, weight, dw, db)
-            else:
+                keep_slopes(slopes, s - begin, total + total_low, along + along_low, kept, s, sets, limits, shape)
+            for s in range(begin, end):
                 start, row = place(s, shape)
+                mean, rstd, unit = kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
+                offset = -kept[RESIDUE * sets + s] * rstd
+                at = 3 * (s - begin)
+                scale, slope, level = like(slopes[at], zero), like(slopes[at + 1], zero), like(slopes[at + 2], zero)
                 for p in range(runs):
                     pull_each_summed(
-                        dy, x, dx, start + p * stride, length, c[0], c[1], c[2], c[3], c[4], c[5], c[6], weight,
-                        row * length, dw, db,
+                        dy, x, dx, start + p * stride, length, unit, -mean, rstd, offset, scale, slope, level,
+                        weight, row * length, dw, db,
                     )  # fmt: skip
-            before = (s - start_set) // often
-            s += four
-            if (s - start_set) // often > before or s >= end_set:
-                _carry(dw, db, sums, width)
+            if (end - start_set) % often == 0 or end == end_set:
+                carry(dw, db, sums, width)
         for i in range(width):
             found[2 * block * width + i] = sums[i] + sums[width + i]
             found[(2 * block + 1) * width + i] = sums[2 * width + i] + sums[3 * width + i]
@@ -261,7 +275,7 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
 
 
 @njit(**EXACT)
-def _carry(dw, db, sums, width):
+def carry(dw, db, sums, width):
     """Add dw and db to their sums in float64, and start them again."""
     for i in range(width):
         add_to(sums, i, width, float(dw[i]))

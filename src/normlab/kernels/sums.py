@@ -21,8 +21,8 @@ from .compiling import EXACT, INLINE, SUMMED
 from .halves import bump, like, load, muladd, store, sub
 
 __all__ = [
-    "largest", "moments", "near", "plus", "pull", "pull_each_summed", "pull_four_summed", "pull_sums",
-    "pull_sums_each", "write", "write_each",
+    "largest", "moments", "near", "plus", "pull", "pull_each_summed", "pull_sums", "pull_sums_each",
+    "write", "write_each",
 ]  # fmt: skip
 
 BLOCK = 1024
@@ -180,26 +180,3 @@ def pull_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale,
         store(dx, start + i, muladd(g, scale, muladd(z, slope, level)))
         bump(dw, at + i, given * z)
         bump(db, at + i, given)
-
-
-@njit(**INLINE)
-def pull_four_summed(dy, x, dx, start, count, c, weight, dw, db):
-    """`pull_each_summed` for four rows that follow each other, so dw and db are read and written once for the four."""
-    u0, m0, r0, o0, s0, p0, l0 = c[0], c[1], c[2], c[3], c[4], c[5], c[6]
-    u1, m1, r1, o1, s1, p1, l1 = c[7], c[8], c[9], c[10], c[11], c[12], c[13]
-    u2, m2, r2, o2, s2, p2, l2 = c[14], c[15], c[16], c[17], c[18], c[19], c[20]
-    u3, m3, r3, o3, s3, p3, l3 = c[21], c[22], c[23], c[24], c[25], c[26], c[27]
-    second, third, fourth = start + count, start + 2 * count, start + 3 * count
-    for i in range(count):
-        w = load(weight, i)
-        z0 = muladd(muladd(load(x, start + i), u0, m0), r0, o0)
-        z1 = muladd(muladd(load(x, second + i), u1, m1), r1, o1)
-        z2 = muladd(muladd(load(x, third + i), u2, m2), r2, o2)
-        z3 = muladd(muladd(load(x, fourth + i), u3, m3), r3, o3)
-        g0, g1, g2, g3 = load(dy, start + i), load(dy, second + i), load(dy, third + i), load(dy, fourth + i)
-        store(dx, start + i, muladd(g0 * w, s0, muladd(z0, p0, l0)))
-        store(dx, second + i, muladd(g1 * w, s1, muladd(z1, p1, l1)))
-        store(dx, third + i, muladd(g2 * w, s2, muladd(z2, p2, l2)))
-        store(dx, fourth + i, muladd(g3 * w, s3, muladd(z3, p3, l3)))
-        bump(dw, i, muladd(g0, z0, g1 * z1) + muladd(g2, z2, g3 * z3))
-        bump(db, i, (g0 + g1) + (g2 + g3))

@@ -35,7 +35,7 @@ definition = Definition(
             "keras.layers.BatchNormalization", {"epsilon": "eps"},
             "channels last; eps 1e-3; momentum weighs the old value; biased running variance",
         ),
-        KnownAs("mlx.nn.BatchNorm", {"eps": "eps", "momentum": "momentum"}, "channels last"),
+        KnownAs("mlx.nn.BatchNorm", _TORCH, "channels last; before July 2026 the biased running variance"),
     ),
     worked=Worked(
         x=[[0.0, 2.0], [2.0, 6.0]],

@@ -1,13 +1,11 @@
 """Group normalization: the channels of a sample in groups, each by its own mean and variance."""
 
-from typing import Any
-
 from normlab.definition import AFFINE, Definition, Divides, KnownAs, Option, Worked
 
 _TORCH = {"num_groups": "groups", "eps": "eps", "affine": "affine"}
 
 # What timm calls fast rounds to half precision where autocast would not.
-_TIMM: dict[str, Any] = {"channels": "num_channels", "unless": {"_fast_norm": True}}
+_FAST = {"_fast_norm": True}
 
 definition = Definition(
     name="group_norm",
@@ -26,12 +24,12 @@ definition = Definition(
     invariances=("shift", "scale", "independent"),
     known_as=(
         KnownAs("torch.nn.GroupNorm", _TORCH, channels="num_channels"),
-        KnownAs("timm.layers.GroupNorm", _TORCH, **_TIMM),
-        KnownAs("timm.layers.GroupNorm1", _TORCH, "one group", **_TIMM),
+        KnownAs("timm.layers.GroupNorm", _TORCH, channels="num_channels", unless=_FAST),
+        KnownAs("timm.layers.GroupNorm1", _TORCH, "one group", channels="num_channels", unless=_FAST),
         KnownAs("flax.nnx.GroupNorm", {"num_groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-6"),
         KnownAs("keras.layers.GroupNormalization", {"groups": "groups", "epsilon": "eps"}, "channels last; eps 1e-3"),
         KnownAs(
-            "mlx.nn.GroupNorm", {"num_groups": "groups", "eps": "eps"},
+            "mlx.nn.GroupNorm", _TORCH,
             "channels last; groups interleave unless pytorch_compatible=True",
         ),
     ),

@@ -1,11 +1,9 @@
 """Instance normalization: every channel of every sample by its own mean and variance over the positions."""
 
-from typing import Any
-
 from normlab.definition import AFFINE, Definition, KnownAs, State, Worked
 
 _TORCH = {"eps": "eps", "momentum": "momentum", "affine": "affine", "track_running_stats": "running"}
-_MADE: dict[str, Any] = {"channels": "num_features", "unless": {"momentum": None}}
+_NEVER_MOVES = {"momentum": None}
 _DIFFERS = (
     "affine and running statistics off by default; a set of one gives 0 in evaluation; num_batches_tracked never "
     "moves, so momentum=None keeps the start"
@@ -29,9 +27,9 @@ definition = Definition(
     running=False,
     invariances=("shift", "scale", "independent"),
     known_as=(
-        KnownAs("torch.nn.InstanceNorm1d", _TORCH, _DIFFERS, **_MADE),
-        KnownAs("torch.nn.InstanceNorm2d", _TORCH, _DIFFERS, **_MADE),
-        KnownAs("torch.nn.InstanceNorm3d", _TORCH, _DIFFERS, **_MADE),
+        KnownAs("torch.nn.InstanceNorm1d", _TORCH, _DIFFERS, channels="num_features", unless=_NEVER_MOVES),
+        KnownAs("torch.nn.InstanceNorm2d", _TORCH, _DIFFERS, channels="num_features", unless=_NEVER_MOVES),
+        KnownAs("torch.nn.InstanceNorm3d", _TORCH, _DIFFERS, channels="num_features", unless=_NEVER_MOVES),
         KnownAs("flax.nnx.InstanceNorm", {"epsilon": "eps"}, "channels last; eps 1e-6"),
         KnownAs("mlx.nn.InstanceNorm", {"eps": "eps", "affine": "affine"}, "channels last; affine off by default"),
     ),

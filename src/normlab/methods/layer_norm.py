@@ -1,11 +1,9 @@
 """Layer normalization: every sample, or every token, by its own mean and variance over the features."""
 
-from typing import Any
-
 from normlab.definition import AFFINE, Choice, Definition, KnownAs, OneOf, Option, Worked
 
 # What timm calls fast rounds to half precision where autocast would not.
-_TIMM: dict[str, Any] = {"channels": "normalized_shape", "unless": {"_fast_norm": True}}
+_FAST = {"_fast_norm": True}
 
 definition = Definition(
     name="layer_norm",
@@ -33,10 +31,13 @@ definition = Definition(
             "torch.nn.LayerNorm", {"eps": "eps", "elementwise_affine": "affine", "bias": "bias"},
             channels="normalized_shape",
         ),
-        KnownAs("timm.layers.LayerNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6", **_TIMM),
         KnownAs(
-            "timm.layers.LayerNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6", **_TIMM,
-            fixed={"layout": "n c ..."},
+            "timm.layers.LayerNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6",
+            channels="normalized_shape", unless=_FAST,
+        ),
+        KnownAs(
+            "timm.layers.LayerNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6",
+            channels="normalized_shape", unless=_FAST, fixed={"layout": "n c ..."},
         ),
         KnownAs("flax.nnx.LayerNorm", {"epsilon": "eps"}, "eps 1e-6; one-pass variance unless use_fast_variance=False"),
         KnownAs("keras.layers.LayerNormalization", {"epsilon": "eps"}, "eps 1e-3"),

@@ -1,11 +1,9 @@
 """RMS normalization: layer normalization without the mean."""
 
-from typing import Any
-
 from normlab.definition import AFFINE, Definition, KnownAs, Worked
 
 # What timm calls fast rounds to half precision where autocast would not.
-_TIMM: dict[str, Any] = {"channels": "normalized_shape", "unless": {"_fast_norm": True}}
+_FAST = {"_fast_norm": True}
 
 definition = Definition(
     name="rms_norm",
@@ -29,10 +27,13 @@ definition = Definition(
             "torch.nn.RMSNorm", {"eps": "eps", "elementwise_affine": "affine"},
             "eps=None is finfo(dtype).eps, of float32 where that is half precision", channels="normalized_shape",
         ),
-        KnownAs("timm.layers.RmsNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6", **_TIMM),
         KnownAs(
-            "timm.layers.RmsNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6", **_TIMM,
-            fixed={"layout": "n c ..."},
+            "timm.layers.RmsNorm", {"eps": "eps", "affine": "affine"}, "eps 1e-6",
+            channels="normalized_shape", unless=_FAST,
+        ),
+        KnownAs(
+            "timm.layers.RmsNorm2d", {"eps": "eps", "affine": "affine"}, "layout n c ...; eps 1e-6",
+            channels="normalized_shape", unless=_FAST, fixed={"layout": "n c ..."},
         ),
         KnownAs("flax.nnx.RMSNorm", {"epsilon": "eps"}, "eps 1e-6"),
         KnownAs("keras.layers.RMSNormalization", {"epsilon": "eps"}, "eps 1e-6"),
@@ -47,4 +48,4 @@ definition = Definition(
             "y   = (1 / 5, 7 / 5), (-10 / 50, 70 / 50)",
         ),
     ),
-)
+)  # fmt: skip

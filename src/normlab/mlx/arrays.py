@@ -18,6 +18,7 @@ from . import reducing
 __all__ = ["FACE", "FLOATS", "Custom", "as_array", "narrow", "wide", "widen"]
 
 Array = mx.array
+Custom: Any = mx.custom_function  # a function with a vjp of its own; its type says nothing of what it gives
 FLOATS = (mx.float32, mx.float16, mx.bfloat16, mx.float64)
 _REAL = (*FLOATS, mx.int8, mx.int16, mx.int32, mx.int64, mx.uint8, mx.uint16, mx.uint32, mx.uint64)
 
@@ -55,9 +56,6 @@ class _Namespace:
         return mx.power(math.e, a) if a.dtype == mx.float64 else mx.exp(a)
 
 
-Custom: Any = mx.custom_function  # a function with a vjp of its own; its type says nothing of what it gives
-
-
 @Custom
 def _eigh(a: Array) -> tuple[Array, Array]:
     values, vectors = mx.linalg.eigh(a, stream=mx.cpu)  # MLX has it on the CPU only, and without a gradient
@@ -93,7 +91,7 @@ def as_array(a: Any, who: str, name: str, like: Array | None = None) -> Array:
     """A parameter, state or input as an array of real numbers: lists, NumPy's arrays and whole numbers may pass."""
     if not isinstance(a, mx.array):
         try:
-            found = np.asarray(a)
+            found = np.array(a, order="C")  # a copy: MLX takes no negative strides
         except ValueError:
             raise ShapeError(f"{who}: {name} must be an array, got nested lists of unequal lengths.") from None
         if found.dtype.kind not in "fiu":
@@ -142,7 +140,7 @@ class _Face:
     @staticmethod
     def as_mask(mask: Any, like: Array) -> tuple[Array, bool]:
         """The mask as an array, and whether its elements are boolean."""
-        found = mask if isinstance(mask, mx.array) else mx.array(np.asarray(mask))
+        found = mask if isinstance(mask, mx.array) else mx.array(np.array(mask, order="C"))
         return found, found.dtype == mx.bool_
 
     def operations(self, layout: str, key: Any, like: Array) -> Operations:

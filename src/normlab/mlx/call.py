@@ -2,8 +2,8 @@
 
 A call by its own statistics goes to `standardize`, everything else to the formula. On a GPU, where every operation that
 is not fused is a launch and a pass over memory, it is compiled to fused kernels. On a CPU MLX compiles with a C++
-compiler, for seconds, to loops over strides that take longer than the operations one by one (docs/mlx.md has the
-times), so there nothing is compiled unless it is asked for.
+compiler, for a second or two, to loops over strides that take one and a half times as long as the operations one by one
+(measured on 4096 x 1024), so there nothing is compiled unless it is asked for.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ class Standardized:
         front, plan = dy.shape[:lead], self.plan
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             g = widen(dy).reshape(front + plan.split)
-            dweight = None if self.weight is None else broadcast_back(g * self.z, self.weight.shape, lead)
+            product = g * self.z if self.mask is None else np.where(g == 0, 0.0, g * self.z)  # see `_pull_sets`
+            dweight = None if self.weight is None else broadcast_back(product, self.weight.shape, lead)
             dbias = None if self.bias is None else broadcast_back(g, self.bias.shape, lead)
             if self.weight is not None:
                 g = g * self.weight

@@ -35,7 +35,6 @@ class Namespace:
     inf = math.inf
     abs, sqrt, exp, log, tanh, sign = torch.abs, torch.sqrt, torch.exp, torch.log, torch.tanh, torch.sign
     zeros_like, ones_like, full_like, where = torch.zeros_like, torch.ones_like, torch.full_like, torch.where
-    einsum = staticmethod(torch.einsum)  # a Python function: it would be bound
 
     def __init__(self, like: Tensor | None = None) -> None:
         self.like = like
@@ -100,6 +99,14 @@ class Namespace:
     def cumsum(a: Tensor, axis: int) -> Tensor:
         """Running sums along `axis`."""
         return torch.cumsum(a, dim=axis)
+
+    @staticmethod
+    def einsum(equation: str, *arrays: Tensor) -> Tensor:
+        """Sums of products; torch's own takes one dtype only."""
+        dtype = arrays[0].dtype
+        for a in arrays[1:]:
+            dtype = torch.promote_types(dtype, a.dtype)
+        return torch.einsum(equation, *(a.to(dtype) for a in arrays))
 
     @staticmethod
     def pad(a: Tensor, widths: Sequence[tuple[int, int]], mode: str = "constant") -> Tensor:

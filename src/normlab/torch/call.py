@@ -49,6 +49,6 @@ def normalize(x: Any, pools: str, **given: Any) -> Tensor:
 
 def _exactly(x: Any) -> AbstractContextManager[Any]:
     """No casts by autocast: statistics are taken in float32 at least, and the result has x's own dtype."""
-    if isinstance(x, Tensor) and torch.is_autocast_enabled(x.device.type):
+    if isinstance(x, Tensor) and torch._C._is_any_autocast_enabled() and torch.amp.is_autocast_available(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()

@@ -18,7 +18,7 @@ from ..calling import RUNNING, Ready, Rule, own_forward
 from ..definition import Choice, Definition
 from ..errors import ShapeError
 from ..pattern import parse_plain
-from . import symbolic
+from . import exported, symbolic
 from .arrays import FACE, widen
 from .symbolic import constant
 
@@ -111,6 +111,10 @@ def call(
     broad = {n: widen(a).reshape(targets[n]) for n, a in (*live.items(), *held.items()) if n in targets}
     weight, bias = (broad.get(n or "") for n in definition.affine)
     running = (broad[RUNNING[0]], broad[RUNNING[1]]) if frozen else None
+    if mask is None and exported.is_exporting():
+        y = exported.by_operator(x, plan, rule, weight, bias, running)
+        if y is not None:
+            return y, held or None
     y, measured = traced.standardize(FACE, x, plan, rule, weight, bias, mask=mask, running=running)
     if measured is None or len(held) < 2:
         return y, held or None
