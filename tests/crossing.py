@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from faces import COUNT, DECLARED, DTYPES, Work
+from faces import COUNT, DECLARED, DTYPES, Work, takes_kernels
 from grid import acting, layouts, option_sets
 from normlab import numpy as face
 from normlab import registry
@@ -54,6 +54,7 @@ DIMENSIONS: dict[str, Any] = {
     "mode": ["training", "evaluation"],
     "eps": list(EPS),
     "mask": [False, True],
+    "path": ["as it comes", "formula"],  # with kernels, where there are any for it, and without
 }
 
 
@@ -142,6 +143,10 @@ def _the_truth_itself(method: str, face: str, dtype: str) -> bool:
     return face == "numpy" and dtype == "float64" and registry.method(method).forward is not None
 
 
+def _no_kernels(face: str, path: str) -> bool:
+    return path == "formula" and not takes_kernels(face)
+
+
 def _cannot_act(method: str, layout: int, size: str, option: int) -> bool:
     return isinstance(_plan(method, layout, size, option), str)
 
@@ -163,7 +168,7 @@ def _nothing_to_mask(method: str, layout: int, size: str, option: int, mask: boo
 RULES = [
     (rule, tuple(inspect.signature(rule).parameters)) for rule in (
         _no_eps, _no_such_parameter, _chance_differs_between_frameworks, _a_weight_is_never_empty, _no_row_to_repeat,
-        _the_truth_itself, _cannot_act, _a_set_of_one_in_training, _nothing_to_mask,
+        _the_truth_itself, _no_kernels, _cannot_act, _a_set_of_one_in_training, _nothing_to_mask,
     )
 ]  # fmt: skip
 
@@ -256,6 +261,6 @@ def spoken_row(row: Row) -> str:
     parts += [_layout(row)] if _layout(row) != definition_of(row).layout else []
     parts += [f"{n}={v}" for n, v in _options(row).items()]
     parts += [row[n] for n, usual in (("values", "ordinary"), ("memory", "contiguous"), ("affine", "affine"),
-                                      ("mode", "training")) if row[n] != usual]  # fmt: skip
+                                      ("mode", "training"), ("path", "as it comes")) if row[n] != usual]  # fmt: skip
     parts += [f"{row['eps']} eps"] if row["eps"] != "default" else []
     return "-".join([*parts, *(["mask"] if row["mask"] else [])]).replace(" ", "_")

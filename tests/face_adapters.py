@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache, partial
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from face_base import COUNT, Done, Face, Work
+from normlab import functional
 
 __all__ = ["Jax", "Mlx", "Numpy", "Torch"]
 
@@ -92,8 +94,13 @@ class Torch(Face):
         return Done(self.back(y), state, self.back(dx), grads, _lies(x.shape, x.stride(), y.stride()))
 
     def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
-        t = self.array(x).requires_grad_()
-        return self.back(self.torch.autograd.grad(function(t), t, self.array(dy))[0])
+        return self.back(self.torch.func.vjp(function, self.array(x))[1](self.array(dy))[0])
+
+    def mapped(self, function: Callable[[Any], Any], x: np.ndarray) -> list[np.ndarray]:
+        return [self.back(a) for a in self.torch.func.vmap(function)(self.array(x))]
+
+    def pushed(self, function: Callable[[Any], Any], x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        return self.back(self.torch.func.jvp(function, (self.array(x),), (self.array(dx),))[1])
 
 
 class Jax(Face):
@@ -104,6 +111,9 @@ class Jax(Face):
         self.jax = jax
         # A layer never changes and is equal to its like, so what was compiled for one serves the next.
         self._jitted = jax.jit(self._there_and_back, static_argnums=(0, 1, 2))
+
+    def keeps_subnormals(self, dtype: str) -> bool:
+        return dtype == "float16"  # XLA flushes float32's and float64's to 0 on a CPU; float16's are widened before
 
     def region(self, dtype: Any) -> AbstractContextManager[Any]:
         return self.jax.enable_x64(np.dtype(dtype).itemsize == 8)
@@ -130,6 +140,18 @@ class Jax(Face):
         grads = {n: self.back(g) for n, g in {**dparams, **dinputs}.items()}
         return Done(self.back(y), {n: self.back(a) for n, a in new.items()}, None if dx is None else self.back(dx), grads)
 
+    def call(self, name: str, x: np.ndarray, *args: Any, **kwargs: Any) -> Any:
+        """Compiled as a whole: one by one every operation would be compiled for every shape."""
+        plain = tuple((n, a) for n, a in kwargs.items() if not isinstance(a, np.ndarray))
+        with self.region(x.dtype):
+            arrays = {n: self.array(a) for n, a in kwargs.items() if isinstance(a, np.ndarray)}
+            made = self._function(name, plain)(*map(self.array, (x, *args)), **arrays)
+            return tuple(map(self.back, made)) if isinstance(made, tuple) else self.back(made)
+
+    @cache  # noqa: B019 (there is one adapter a process)
+    def _function(self, name: str, plain: tuple[tuple[str, Any], ...]) -> Callable[..., Any]:
+        return self.jax.jit(partial(getattr(functional, name), **dict(plain)))  # type: ignore[no-any-return]
+
     def _there_and_back(
         self, layer: Any, training: bool, key: int, params: Any, state: Any, x: Any, inputs: Any, mask: Any, dy: Any
     ) -> Any:
@@ -147,6 +169,14 @@ class Jax(Face):
         with self.region(x.dtype):
             return self.back(self.jax.vjp(function, self.array(x))[1](self.array(dy))[0])
 
+    def mapped(self, function: Callable[[Any], Any], x: np.ndarray) -> list[np.ndarray]:
+        with self.region(x.dtype):
+            return [self.back(a) for a in self.jax.vmap(function)(self.array(x))]
+
+    def pushed(self, function: Callable[[Any], Any], x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        with self.region(x.dtype):
+            return self.back(self.jax.jvp(function, (self.array(x),), (self.array(dx),))[1])
+
 
 class Mlx(Face):
     def __init__(self, name: str) -> None:
@@ -161,7 +191,7 @@ class Mlx(Face):
     def array(self, a: Any) -> Any:
         if not isinstance(a, np.ndarray):
             return a
-        a = np.ascontiguousarray(a).reshape(a.shape)
+        a = np.array(a, order="C")  # MLX takes no negative strides, not even along an axis of size 1
         if a.dtype == bool:
             return self.mx.array(a)
         if a.dtype == ml_dtypes.bfloat16:
@@ -207,3 +237,11 @@ class Mlx(Face):
     def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         with self.region(x.dtype):
             return self.back(self.mx.vjp(function, [self.array(x)], [self.array(dy)])[1][0])
+
+    def mapped(self, function: Callable[[Any], Any], x: np.ndarray) -> list[np.ndarray]:
+        with self.region(x.dtype):
+            return [self.back(a) for a in self.mx.vmap(function)(self.array(x))]
+
+    def pushed(self, function: Callable[[Any], Any], x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        with self.region(x.dtype):
+            return self.back(self.mx.jvp(function, [self.array(x)], [self.array(dx)])[1][0])

@@ -150,7 +150,18 @@ class Face:
         """The gradient of x through `function`, which takes and gives this face's arrays."""
         raise NotImplementedError
 
+    def mapped(self, function: Callable[[Any], Any], x: np.ndarray) -> list[np.ndarray]:
+        """The arrays that `function` gives, mapped over the first axis of x by the framework's own vmap."""
+        raise NotImplementedError
+
+    def pushed(self, function: Callable[[Any], Any], x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """The tangent of what `function` gives where x moves along dx: forward mode."""
+        raise NotImplementedError
+
     def _channel(self, work: Work) -> int:
+        """The axis of the channels; only asked where it tells how x lies, since a layout may be one to be refused."""
+        if work.memory != "channels last":
+            return 0
         words = (work.layout or work.definition.layout).split()
         at = next((k for k, w in enumerate(words) if w in ("c", "o")), 0)
         return at if "..." not in words[:at] else work.x.ndim - len(words) + at

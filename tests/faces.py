@@ -20,7 +20,7 @@ from normlab import kernels
 
 __all__ = [
     "COUNT", "DECLARED", "DTYPES", "FACES", "NO_DEVICE", "WAYS", "Done", "Face", "Work", "declared", "of", "on",
-    "without_kernels",
+    "takes_kernels", "without_kernels",
 ]  # fmt: skip
 
 FACES: dict[str, type[Face]] = {"numpy": Numpy, "torch": Torch, "jax": Jax, "mlx": Mlx}
@@ -59,7 +59,12 @@ def of(name: str) -> Face:
     return found
 
 
-WAYS = [*DECLARED, *(f"{n}, formula" for n in ("numpy", "torch") if hasattr(kernels, "off") and kernels.available())]
+def takes_kernels(name: str) -> bool:
+    """Whether the face gives calls to kernels, where they cover them."""
+    return name in ("numpy", "torch")
+
+
+WAYS = [*DECLARED, *(f"{n}, formula" for n in DECLARED if takes_kernels(n) and kernels.available())]
 """Each face as it is used and, where kernels would take calls, by the plain formula: the fixture `every_face`."""
 
 
@@ -74,5 +79,5 @@ def on(way: str) -> Iterator[Face]:
 @contextmanager
 def without_kernels(off: bool = True) -> Iterator[None]:
     """Inside, NumPy and torch use the plain formula."""
-    with getattr(kernels, "off", nullcontext)() if off else nullcontext():
+    with kernels.off() if off else nullcontext():
         yield

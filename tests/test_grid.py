@@ -34,7 +34,8 @@ def meet(row: Row, seed: int = 0) -> None:
     with np.errstate(all="ignore"):
         beyond = row["face"] == "numpy" and row["dtype"] == "float64" and definition_of(row).forward is None
         truth = truth_of_work(work, beyond)
-        done = face.run(work)
+        with faces.without_kernels(row["path"] == "formula"):
+            done = face.run(work)
         check(spoken_row(row), done, truth, work)
     if row["memory"] in DENSE and work.x.size and done.lies is not None:
         assert done.lies, f"{spoken_row(row)}: y does not lie in memory as x does"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -40,13 +42,18 @@ def test_case_10_a_constant_row_of_any_length_has_no_spread(length: int, every_f
         assert not np.any(y), dtype
 
 
+@cache
+def outside(eps: float) -> Definition:
+    base = nl.method("layer_norm")
+    fields = {n: v for n, v in vars(base).items() if n in Definition.__dataclass_fields__}
+    return Definition(**{**fields, "eps_rule": "outside", "eps": eps})
+
+
 @pytest.mark.parametrize("spread", [1e-8, 1e-160, 0.0])
 def test_case_11_eps_outside_the_root(spread: float, every_face: Face) -> None:
     """At spread 1e-8 the gradient of the root alone is divided by about 0: NaN (Flux.jl#2421)."""
-    base = nl.method("layer_norm")
-    fields = {n: v for n, v in vars(base).items() if n in Definition.__dataclass_fields__}
     for eps in (1e-5, 1e-12, 0.0):
-        d = Definition(**{**fields, "eps_rule": "outside", "eps": eps})
+        d = outside(eps)
         x = spread * np.random.default_rng(0).standard_normal((3, 40))
         dy = np.random.default_rng(1).standard_normal(x.shape)
         done, truth = on_layer(every_face, d, x, dy=dy), reference(d, x)

@@ -203,7 +203,8 @@ def _in_a_worker(queue: Any) -> None:
     queue.put((y.tobytes(), layer.backward(y).tobytes()))
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of any fork beside threads
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python 3.12 warns of any fork beside threads,
+@pytest.mark.filterwarnings("ignore:.*fork.*:RuntimeWarning")  # JAX of any while it is loaded; this worker does not use it
 def test_a_forked_worker_gives_the_same_bytes() -> None:
     """Case 35: elsewhere a library's threads are gone after a fork and the worker waits for ever (pytorch#19163)."""
     x = np.random.default_rng(0).standard_normal((50, 32, 9))

@@ -114,6 +114,12 @@ class Operations:
             total = total + padded[(slice(None),) * axis + (slice(shift, shift + size),)]
         return total
 
+    def window_power(
+        self, x: Array, name: str, before: int, after: int, *, k: float, alpha: float, beta: float
+    ) -> Array:  # fmt: skip
+        """x * (k + alpha * the window's sum of squares)^-beta, with the windows of `window_sum`."""
+        return x * (k + alpha * self.window_sum(x * x, name, before, after)) ** -beta
+
     # Where shapes are decided. A face that computes with shapes which are no numbers yet has its own two.
     def _plan(
         self, x: Array, line: str, sizes: Mapping[str, int], read: Callable[[str], Pattern] = parse

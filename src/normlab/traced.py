@@ -16,7 +16,7 @@ from .definition import Definition
 from .operations import Operations
 from .pattern import Plan
 
-__all__ = ["Measured", "Tracer", "call", "new_state", "normalize", "standardize"]
+__all__ = ["Measured", "Tracer", "call", "new_state", "normalize", "run", "standardize"]
 
 Array = Any
 
@@ -55,18 +55,25 @@ def call(
     `given`: what `calling.prepare` takes besides.
     """
     ready = prepare(face, definition, x, arrays, state, options, training=training, shared=measure is not None, **given)
+    return run(face, ready, momentum=momentum, training=training, key=key, measure=measure)
+
+
+def run(
+    face: Tracer, ready: Ready, *, momentum: Any = None, training: bool = True, key: Any = None, measure: Any = None
+) -> tuple[Array, dict[str, Array] | None]:  # fmt: skip
+    """The rest of `call`, once it is prepared."""
     held = dict(ready.held)
     if ready.empty and measure is None:
         return nothing(face, ready), held or None
     if ready.plan is None:
         return _forward(face, ready, training, key)
-    weight, bias = (_broad(face, ready, n) for n in definition.affine)
+    weight, bias = (_broad(face, ready, n) for n in ready.definition.affine)
     running = (_broad(face, ready, RUNNING[0]), _broad(face, ready, RUNNING[1])) if ready.frozen else None
     y, measured = standardize(
         face, ready.x, ready.plan, ready.rule, weight, bias, mask=ready.mask, running=running, measure=measure
     )
     if ready.keeps and measured is not None:
-        held |= new_state(face, ready, measured, options["momentum"] if momentum is None else momentum)
+        held |= new_state(face, ready, measured, ready.options["momentum"] if momentum is None else momentum)
     return y, held or None
 
 

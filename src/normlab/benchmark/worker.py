@@ -45,7 +45,7 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
 
     runs, refused, errors = {}, {}, {}
     material = Material.of(case)
-    right = truth(case, material) if case.definition.role != "dropout" else None
+    right = truth(case, material) if _is_settled(case.definition) else None
     for name in names:
         try:
             made = ready(name, case)
@@ -58,7 +58,7 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
     first = next((n for n in runs if CONTESTANTS[n].ours), None)
     if first is not None and len(names) > 1:
         runs["again"] = ready(first, case).run
-    if len(names) > 1 and CONTESTANTS.keys() & {"torch"} and "torch" in names:
+    if len(names) > 1 and "torch" in names:
         from .contestants.with_torch import clone
 
         runs["clone"] = clone(case)
@@ -67,6 +67,12 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
         "case": case.to_dict(), "samples": {n: list(s) for n, s in samples.items()}, "refused": refused,
         "errors": errors, "against_itself": first,
     }  # fmt: skip
+
+
+def _is_settled(definition: Any) -> bool:
+    """Whether every contestant must give the same: no random numbers, no start of its own."""
+    drawn = any(isinstance(s.start, str) for s in definition.states)
+    return definition.role != "dropout" and definition.start is None and not drawn
 
 
 if __name__ == "__main__":

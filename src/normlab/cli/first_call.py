@@ -11,16 +11,20 @@ from typing import Any
 
 __all__ = ["kernels"]
 
-# One row by row call in float32, as a user would make it, then what had to be compiled or read for it.
+# One call over rows of float32, then what had to be compiled or read for it.
 _CALL = """
 import json
 import numpy
-import normlab
+from normlab import kernels
 from normlab.kernels import pool
-normlab.normalize(numpy.ones((64, 64), numpy.float32), "n [c]")
-ready = pool.compiled()
+from normlab.pattern import parse
+x = numpy.ones((64, 64), numpy.float32)
+kernels.standardize(x, parse("n [c]").plan(x.shape))
+ready = kernels.compiled()
+spent = [one.compile_seconds for one in ready]
 print(json.dumps({"threads": pool.threads(), "kernels": len(ready), "from_cache": all(one.cached for one in ready),
-                  "first_call_s": sum(one.seconds for one in ready)}))
+                  "first_call_s": sum(one.seconds for one in ready),
+                  "compile_s": None if None in spent else sum(spent)}))
 """
 # A compiler on a busy machine: some kernels take over ten seconds.
 _PATIENCE_S = 120
@@ -30,8 +34,8 @@ def kernels() -> dict[str, Any]:
     """Whether kernels run here, on how many threads, and what preparing the first of them takes, in seconds.
 
     Returns: `present` (Numba can be imported); and where a kernel ran, `threads`, `kernels` (how many the call
-        needed), `from_cache` (read from the disk, not compiled) and `first_call_s`; else `why`, the last line that the
-        call said.
+        needed), `from_cache` (read from the disk, not compiled), `first_call_s` and `compile_s`, what compiling took,
+        now or then (None where nobody wrote it down); else `why`, the last line that the call said.
     """
     if find_spec("numba") is None:
         return {"present": False}
@@ -48,5 +52,4 @@ def _measured() -> dict[str, Any]:
     if run.returncode:
         return {"why": (run.stderr.strip().splitlines() or [f"exit code {run.returncode}"])[-1]}
     found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
-    found["first_call_s"] = round(found["first_call_s"], 3)
-    return found
+    return {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}

@@ -93,5 +93,7 @@ def _kernels(found: dict[str, Any], say: str) -> str:
     cost = N_("the first call of a kernel took {seconds:.2f} s: read from the disk, where it was kept compiled")
     if not found["from_cache"]:
         cost = N_("the first call of a kernel took {seconds:.2f} s: compiled now, from now on read from the disk")
+    elif found["compile_s"] is not None:
+        cost = N_("the first call of a kernel took {seconds:.2f} s: read from the disk (compiled in {compiling:.2f} s)")
     threads = translate("Numba, {threads} threads", say, threads=found["threads"])
-    return f"{threads}; {translate(cost, say, seconds=found['first_call_s'])}"
+    return f"{threads}; {translate(cost, say, seconds=found['first_call_s'], compiling=found['compile_s'])}"

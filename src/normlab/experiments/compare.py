@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from normlab import kernels
 from normlab.definition import Definition
 from normlab.errors import ShapeError
 from normlab.language import both
@@ -131,7 +132,7 @@ def run(methods: Methods = None, *, preset: str | None = None, on_arm: OnArm | N
     }
     finished: list[Document] = document["arms"]
     try:
-        with _one_thread():
+        with _by_the_formula():
             drawn = functools.lru_cache(maxsize=1)(lambda seed: draw(settings, inputs, seed))
             document["nonfinite"] = _in_the_data(drawn(settings.seed))
             for arm in arms:
@@ -234,8 +235,8 @@ def _keep_freed_memory() -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """BLAS on one thread: on two, the order of its sums and so the last bits would differ."""
+def _by_the_formula() -> Iterator[None]:
+    """The formula, and BLAS on one thread: on two, the order of its sums and so the last bits would differ."""
     _keep_freed_memory()
-    with _pools().limit(limits=1):
+    with kernels.off(), _pools().limit(limits=1):
         yield

@@ -24,7 +24,7 @@ ONES: Four = (1, 1, 1, 1)
 
 @dataclass(frozen=True)
 class Problem:
-    """The four extents, and how the weight runs along them: weight index along axis k is i // repeats[k] % counts[k]."""
+    """The four extents, and how the weight runs along them: its index along axis k is i // repeats[k] % counts[k]."""
 
     outer: int
     runs: int
@@ -91,21 +91,28 @@ def _collapse(plan: Plan, strides: tuple[int, ...], affine: tuple[int, ...] | No
     four = _place(kinds)
     if four is None:
         return "pooled and kept axes change too often in memory"
-    extents, counts, repeats = [], [], []
-    for parts in four:
-        extents.append(math.prod(size for size, _ in parts))
+    extents, counts, repeats = [1] * 4, [1] * 4, [1] * 4
+    for place, parts in enumerate(four):
+        extents[place] = math.prod(size for size, _ in parts)
         held = [k for k, (_, w) in enumerate(parts) if w]
         if len(held) > 1:
             return "the weight's axes are not neighbours in memory"
-        counts.append(parts[held[0]][0] if held else 1)
-        repeats.append(math.prod(size for size, _ in parts[held[0] + 1 :]) if held else 1)
+        if held:
+            counts[place] = parts[held[0]][0]
+            repeats[place] = math.prod(size for size, _ in parts[held[0] + 1 :])
+    outer, runs, inner, length = extents
     kept = [k for k in order if k in plan.kept]
     there = [k for k in plan.kept if plan.split[k] > 1]
     return Problem(
-        *extents, counts=tuple(counts), repeats=tuple(repeats), kept=tuple(plan.split[k] for k in kept),
-        back=tuple(kept.index(k) for k in there),
+        outer, runs, inner, length, counts=_four(counts), repeats=_four(repeats),
+        kept=tuple(plan.split[k] for k in kept), back=tuple(kept.index(k) for k in there),
         order=(*(k for k in range(len(plan.split)) if k not in order), *order),
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
+
+
+def _four(numbers: list[int]) -> Four:
+    a, b, c, d = numbers
+    return a, b, c, d
 
 
 def _split_strides(plan: Plan, strides: tuple[int, ...]) -> list[int]:

@@ -29,8 +29,10 @@ from .rows import INSIDE
 __all__ = ["Cut", "Rule", "backward", "covers", "cut", "forward"]
 
 ELEMENTS = 65_536  # of a block
-COLUMNS = 64  # a block has at least so many, or all
+COLUMNS = 256  # a block has at least so many, or all: shorter pieces of memory come slowly
+SHORT, FOLDED = 64, 1024  # rows shorter than the first are folded; to the second, where 32 rows are left
 TOGETHER = 131_072  # elements of the narrowest block of all rows, up to which the cache holds it
+PAGE = 1024  # elements
 
 
 class Rule(NamedTuple):
@@ -79,11 +81,14 @@ def covers(problem: Problem) -> str | None:
 def cut(problem: Problem) -> Cut:
     """The blocks, by the shape alone."""
     period, by_row = problem.inner * problem.length, int(problem.counts[1] > 1)
-    fold = 1 if by_row else min(problem.runs, -(-COLUMNS // period))
+    fold = min(max(problem.runs // 32, min(problem.runs, -(-SHORT // period))), -(-FOLDED // period))
+    fold = 1 if by_row else max(1, fold)
     columns, rows, extra = period * fold, problem.runs // fold, problem.runs % fold * period
-    narrow = -(-COLUMNS // problem.length) * problem.length
-    block_rows, least = rows, max(ELEMENTS // rows, narrow)
-    if not by_row and (fold > 1 or rows * narrow > TOGETHER):
+    # Rows a multiple of a page apart share few sets of the cache, so that narrow blocks of them drive each other out.
+    paged = problem.outer > 1 and columns % PAGE == 0 and rows * columns <= 4 * TOGETHER
+    least = columns if paged else max(COLUMNS, ELEMENTS // rows)
+    block_rows = rows
+    if not by_row and (fold > 1 or rows * min(columns, COLUMNS) > TOGETHER):
         least = ELEMENTS // 64
         block_rows = min(rows, ELEMENTS // min(columns, least))
     sets = -(-columns // problem.length // max(1, columns // least))  # of each block, about equal
@@ -115,7 +120,7 @@ def _along(problem: Problem, weight: np.ndarray | None) -> np.ndarray | None:
 
 
 def _address(a: np.ndarray | None) -> int:
-    return 0 if a is None else int(a.ctypes.data)
+    return 0 if a is None else int(a.__array_interface__["data"][0])
 
 
 def forward(
@@ -171,7 +176,7 @@ def backward(
         weight = np.ones(problem.runs, kept.dtype)
     flags = (int(rule.centre), int(rule.by_count), rule.rule, int(known))
     weight_at, kept_at, size = _address(weight), _address(kept), problem.size
-    sums = np.zeros((c.blocks, 2, c.rows) if c.by_row else (c.outer, 2, c.period))
+    sums = np.zeros((c.blocks, 2, 1, c.rows) if c.by_row else (c.outer, 2, 2, c.period))
     if c.down == 1 and c.columns == c.period:
         arguments = (*one, flags, rule.eps, dy_at, x_at, dx_at, weight_at, kept_at, _address(sums))
         pool.run(backward_together, c.blocks, arguments, elements=4 * size)
@@ -184,7 +189,7 @@ def backward(
         pool.run(pull_settle_blocks, c.outer, arguments, elements=parts.size)
         arguments = (*one, dy_at, x_at, dx_at, _address(found), _address(made))
         pool.run(pull_blocks, c.blocks, arguments, elements=2 * size)
-    numbers, both = _numbers(problem), sums.sum(0)
+    numbers, both = _numbers(problem), sums.sum((0, 2))
     if numbers is None:
         return both[0], both[1]
     many = math.prod(problem.counts)

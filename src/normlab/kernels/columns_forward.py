@@ -13,7 +13,8 @@ from .strips import apply, apply_by_row, measure
 from .sums import plus
 
 __all__ = [
-    "block_of", "blocks_of", "forward_together", "measure_blocks", "part", "recall", "recall_blocks", "settle_blocks", "write_blocks",
+    "block_of", "blocks_of", "forward_together", "measure_blocks", "part", "recall", "recall_blocks", "settle_blocks",
+    "three", "write_blocks",
 ]  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def _merge(high, low, square, columns, period, length, b, rows, extra):
 
 
 @njit(**EXACT)
-def _settle(high, low, square, c, columns, extra, sets, first_set, all_sets, kept, mean, rstd, offset, limits, rule, zero):
+def _settle(
+    high, low, square, c, columns, extra, sets, first_set, all_sets, kept, mean, rstd, offset, limits, rule, zero
+):
     """The statistics of the sets of some columns, and for every column; whether all squares were in range."""
     length, period = c[2], min(c[3], columns)
     fine = True
@@ -57,13 +60,14 @@ def _settle(high, low, square, c, columns, extra, sets, first_set, all_sets, kep
 
 @njit(**EXACT)
 def recall(columns, length, period, sets, first_set, all_sets, kept, mean, rstd, offset):
-    """What `_settle` gave every column, from what was kept of the sets."""
+    """What `_settle` gave every column, from what was kept of the sets, by whichever kernel."""
     for b in range(sets):
         s = first_set + b
+        unit, over = kept[UNIT * all_sets + s], kept[RSTD * all_sets + s]
         for start in range(b * length, columns, period):
             for j in range(start, start + length):
-                mean[j], rstd[j] = kept[MEAN * all_sets + s], kept[RSTD * all_sets + s]
-                offset[j] = -kept[RESIDUE * all_sets + s] * rstd[j]
+                mean[j], rstd[j] = kept[MEAN * all_sets + s] / unit, over * unit
+                offset[j] = -kept[RESIDUE * all_sets + s] * over
 
 
 @njit(**EXACT)
@@ -100,6 +104,13 @@ def part(at, k, width, column, token, item):
     return pointer(at + item * (k * width + column), token)
 
 
+@njit(**EXACT)
+def three(at, a, width, column, wide, item):
+    """Three rows of numbers for the columns from `column` on, of the a-th of `outer`."""
+    first, second = part(at, 3 * a, width, column, wide, item), part(at, 3 * a + 1, width, column, wide, item)
+    return first, second, part(at, 3 * a + 2, width, column, wide, item)
+
+
 @kernel
 def measure_blocks(first, last, token, wide, item, c, rule, x_at, parts_at):
     """The mean (high + low) and the sum of squares of every column of a block of rows."""
@@ -128,7 +139,9 @@ def _stack(one, other, n, m, start, stop, width):
 
 
 @kernel
-def settle_blocks(first, last, token, wide, item, c, rule, limits, weight_at, bias_at, kept_at, parts_at, found_at, status_at):
+def settle_blocks(
+    first, last, token, wide, item, c, rule, limits, weight_at, bias_at, kept_at, parts_at, found_at, status_at
+):
     """The blocks of rows merged, the statistics of all sets of one of `outer`, and what each column is written with."""
     kept, status, width, sets = pointer(kept_at, wide), pointer(status_at, 0), c[1], c[3] // c[2]
     down = blocks_of(c)[0]
@@ -139,14 +152,14 @@ def settle_blocks(first, last, token, wide, item, c, rule, limits, weight_at, bi
         step = 1
         while step < down:  # pairs, then pairs of pairs: rounding grows with the logarithm of the blocks
             for d in range(0, down - step, 2 * step):
-                one, other = part(parts_at, k + 3 * d, width, 0, 0.0, 8), part(parts_at, k + 3 * (d + step), width, 0, 0.0, 8)
+                one = part(parts_at, k + 3 * d, width, 0, 0.0, 8)
+                other = part(parts_at, k + 3 * (d + step), width, 0, 0.0, 8)
                 n, m = 1.0 * step * c[6], 1.0 * min(step * c[6], c[4] - (d + step) * c[6])
                 extra = c[5] if d + 2 * step >= down else 0
                 _stack(one, other, n, m + 1.0, 0, extra, width)
                 _stack(one, other, n, m, extra, width, width)
             step *= 2
-        mean, rstd = part(found_at, 3 * a, width, 0, wide, item), part(found_at, 3 * a + 1, width, 0, wide, item)
-        offset = part(found_at, 3 * a + 2, width, 0, wide, item)
+        mean, rstd, offset = three(found_at, a, width, 0, wide, item)
         if not _settle(
             high, low, square, c, width, c[5], sets, a * sets, c[0] * sets, kept, mean, rstd, offset, limits, rule, wide
         ):
@@ -160,14 +173,15 @@ def write_blocks(first, last, token, wide, item, c, x_at, y_at, found_at):
     x, y, width = pointer(x_at, token), pointer(y_at, token), c[1]
     for number in range(first, last):
         a, _, at, rows, columns, extra, column = block_of(number, c)
-        mean, scale = part(found_at, 3 * a, width, column, wide, item), part(found_at, 3 * a + 1, width, column, wide, item)
-        shift = part(found_at, 3 * a + 2, width, column, wide, item)
+        mean, scale, shift = three(found_at, a, width, column, wide, item)
         apply(x, y, at, width, rows, columns, mean, scale, shift)
         apply(x, y, at + rows * width, width, 1, extra, mean, scale, shift)
 
 
 @kernel
-def forward_together(first, last, token, wide, item, c, rule, limits, x_at, y_at, weight_at, bias_at, kept_at, status_at):
+def forward_together(
+    first, last, token, wide, item, c, rule, limits, x_at, y_at, weight_at, bias_at, kept_at, status_at
+):
     """Statistics and output of blocks of columns with all their rows."""
     x, y, kept, status = pointer(x_at, token), pointer(y_at, token), pointer(kept_at, wide), pointer(status_at, 0)
     weight, bias, width = pointer(weight_at, wide), pointer(bias_at, wide), c[1]
@@ -185,9 +199,11 @@ def forward_together(first, last, token, wide, item, c, rule, limits, x_at, y_at
             recall(columns, c[2], columns, columns // c[2], s, all_sets, kept, mean, rstd, offset)
         else:
             measure(x, at, width, rows, columns, 0, rule[0], high, low, square, lost, mean, left, sums, wide)
-            if not _settle(
-                high, low, square, c, columns, 0, columns // c[2], s, all_sets, kept, mean, rstd, offset, limits, rule, wide
-            ):
+            fine = _settle(
+                high, low, square, c, columns, 0, columns // c[2], s, all_sets, kept, mean, rstd, offset, limits, rule,
+                wide,
+            )  # fmt: skip
+            if not fine:
                 status[0] = 1
         if c[8]:
             apply_by_row(x, y, at, width, rows, columns, mean, rstd, offset, weight, bias, weight_at, bias_at, wide)
@@ -202,7 +218,6 @@ def recall_blocks(first, last, token, wide, item, c, weight_at, bias_at, kept_at
     """What each column is written with, from statistics that are known."""
     kept, width, sets = pointer(kept_at, wide), c[1], c[3] // c[2]
     for a in range(first, last):
-        mean, rstd = part(found_at, 3 * a, width, 0, wide, item), part(found_at, 3 * a + 1, width, 0, wide, item)
-        offset = part(found_at, 3 * a + 2, width, 0, wide, item)
+        mean, rstd, offset = three(found_at, a, width, 0, wide, item)
         recall(width, c[2], c[3], sets, a * sets, c[0] * sets, kept, mean, rstd, offset)
         _weigh(width, 0, c[3], rstd, offset, pointer(weight_at, wide), pointer(bias_at, wide), weight_at, bias_at)

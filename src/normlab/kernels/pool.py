@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-__all__ = ["Compiled", "compiled", "run", "set_threads", "threads"]
+from . import costs
+
+__all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "threads"]
 
 # A hand-over costs 10 to 30 microseconds, so a call must be worth several of them; a core moves at least a float32
 # a nanosecond through a kernel.
@@ -30,6 +33,7 @@ class Compiled(NamedTuple):
     name: str
     seconds: float
     cached: bool  # read from the disk, not compiled
+    compile_seconds: float | None  # what compiling took, then or now; None where that is not known any more
 
 
 def _default_threads() -> int:
@@ -69,6 +73,27 @@ def set_threads(count: int | None) -> None:
     """Use at most `count` threads from now on; None: as at the start."""
     global _threads
     _threads = None if count is None else max(1, int(count))
+
+
+class _Here(threading.local):
+    """What holds in this thread only."""
+
+    most: int | None = None
+
+
+_here = _Here()
+
+
+@contextmanager
+def at_most(count: int | None) -> Iterator[None]:
+    """Within this block, in this thread, use at most `count` threads; None: as outside."""
+    before = _here.most
+    if count is not None:
+        _here.most = max(1, int(count))
+    try:
+        yield
+    finally:
+        _here.most = before
 
 
 class _Job:
@@ -126,19 +151,16 @@ def _hire(state: _State, wanted: int) -> None:
             state.workers += 1
 
 
-def run(
-    kernel: Callable[..., None], count: int, arguments: tuple[Any, ...], *, elements: int, share: int | None = None
-) -> None:
+def run(kernel: Callable[..., None], count: int, arguments: tuple[Any, ...], *, elements: int) -> None:
     """Call `kernel(first, last, *arguments)` until blocks 0 ... count - 1 are done.
 
     Args:
         kernel: made by `numba.njit(nogil=True)`; the first of its arguments is an array whose dtype picks the variant.
         elements: numbers that the whole call goes through; a call too small to share stays on this thread.
-        share: the most threads that may work on it; None: `threads()`.
     """
     if (kernel, arguments[0].dtype.char) not in _ready:
         _prepare(kernel, arguments)
-    helpers = min(share or threads(), count, elements // WORTH_ELEMENTS) - 1
+    helpers = min(_here.most or threads(), count, elements // WORTH_ELEMENTS) - 1
     if helpers <= 0:
         kernel(0, count, *arguments)
         return
@@ -162,7 +184,11 @@ def _prepare(kernel: Any, arguments: tuple[Any, ...]) -> None:
         seconds = time.perf_counter() - start
         hits = sum(kernel.stats.cache_hits.values()) if hasattr(kernel, "stats") else 0
         before = sum(c.cached for (k, _), c in _ready.items() if k is kernel)
-        _ready[key] = Compiled(f"{getattr(kernel, '__name__', 'kernel')} {arguments[0].dtype}", seconds, hits > before)
+        cached, dtype = hits > before, arguments[0].dtype
+        if not cached:
+            costs.keep(kernel, dtype, seconds)
+        spent = costs.recall(kernel, dtype) if cached else seconds
+        _ready[key] = Compiled(f"{getattr(kernel, '__name__', 'kernel')} {dtype}", seconds, cached, spent)
 
 
 def compiled() -> list[Compiled]:

@@ -16,27 +16,34 @@ from numba import njit
 from .compiling import EXACT, INLINE, kernel
 from .halves import like, load, muladd, pointer
 from .sums import (
-    largest, moments, near, plus, pull, pull_each_summed, pull_sums, pull_sums_each, write, write_each,
+    largest,
+    moments,
+    near,
+    plus,
+    pull,
+    pull_each_summed,
+    pull_sums,
+    pull_sums_each,
+    write,
+    write_each,
 )  # fmt: skip
 
 __all__ = [
-    "FAR", "FLOOR", "INSIDE", "LIMITS", "MEAN", "NOTHING", "OUTSIDE", "RESIDUE", "ROWS", "RSTD", "SHAPE", "SQUARE", "UNIT",
-    "add_to", "backward", "backward_each", "carry", "centre_of", "find_unit", "fold", "forward", "inverse", "keep_slopes",
+    "FLOOR", "INSIDE", "LIMITS", "MEAN", "NOTHING", "OUTSIDE", "RESIDUE", "ROWS", "RSTD", "SHAPE", "SQUARE", "UNIT",
+    "backward", "backward_each", "carry", "centre_of", "find_unit", "fold", "forward", "inverse", "keep_slopes",
     "place",
 ]  # fmt: skip
 
-# The weight: for set (a, b) its row a // a_repeat % a_count * b_count + b // b_repeat % b_count of `parts` elements; each
-# holds for `step` elements of a run, or, where `each` is 1, there is one for every element of a run. `known`: the
+# The weight of set (a, b) is row a // a_repeat % a_count * b_count + b // b_repeat % b_count, of `parts` elements that
+# hold for `step` elements of a run each; where `each` is 1 there is one for every element of a run. `known`: the
 # statistics are given, and nothing flows back through them.
 SHAPE = (
     "outer", "runs", "inner", "length", "parts", "step", "each", "a_repeat", "a_count", "b_repeat", "b_count",
     "centre", "by_count", "rule", "block", "known",
 )  # fmt: skip
-LIMITS = ("eps", "low", "high", "huge", "tiny", "down", "up")
+LIMITS = ("eps", "low", "high", "huge", "tiny", "down", "up", "far")
 INSIDE, OUTSIDE, FLOOR, NOTHING = range(4)
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # what is kept of a set, each in a row of its own
-# Where the mean lies more than two spreads from the shift the squares lose digits: they are taken again.
-FAR = 4.0
 # Sets are measured so many elements ahead of being written: a root and a division take as long as 500 elements, and
 # the next set need not wait for them.
 BATCH = 4096
@@ -67,7 +74,7 @@ def _measure(x, start, stride, runs, length, centre, limits, zero):
             shift = shift * unit
             if unit != 1:
                 continue
-        if not moved and off * total > FAR * (square - off * total):
+        if not moved and off * total > limits[7] * (square - off * total):
             moved = True
             shift = like(float(shift) + off, zero)
             continue
@@ -137,7 +144,9 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
             kept[SQUARE * sets + s], kept[UNIT * sets + s] = like(square / divisor, zero), unit
         for s in range(begin, begin if shape[15] else end):
             square = kept[SQUARE * sets + s]
-            kept[RSTD * sets + s] = like(inverse(float(square), float(kept[UNIT * sets + s]), limits[0], shape[13]), zero)
+            kept[RSTD * sets + s] = like(
+                inverse(float(square), float(kept[UNIT * sets + s]), limits[0], shape[13]), zero
+            )
         for s in range(begin, end):
             start, row = place(s, shape)
             centre, rstd, unit = -kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
@@ -145,9 +154,7 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
             for p in range(runs):
                 at = start + p * stride
                 if shape[6]:
-                    write_each(
-                        x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0
-                    )
+                    write_each(x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0)
                     continue
                 for k in range(parts):
                     w = load(weight, row * parts + k) if weight_at else like(1.0, zero)
@@ -264,7 +271,7 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
                 for p in range(runs):
                     pull_each_summed(
                         dy, x, dx, start + p * stride, length, unit, -mean, rstd, offset, scale, slope, level,
-                        weight, row * length, dw, db,
+                        weight, row * length, dw, db, row * length,
                     )  # fmt: skip
             if (end - start_set) % often == 0 or end == end_set:
                 carry(dw, db, sums, width)

@@ -13,7 +13,18 @@ from numba import njit
 from .compiling import INLINE, kernel
 from .halves import like, load, muladd, pointer
 from .rows import (
-    FAR, MEAN, RESIDUE, ROWS, RSTD, SQUARE, UNIT, add_to, carry, centre_of, find_unit, inverse, keep_slopes, place,
+    MEAN,
+    RESIDUE,
+    ROWS,
+    RSTD,
+    SQUARE,
+    UNIT,
+    carry,
+    centre_of,
+    find_unit,
+    inverse,
+    keep_slopes,
+    place,
 )  # fmt: skip
 from .sums import moments, near, plus, pull, pull_each_summed, pull_sums, pull_sums_each, write, write_each
 
@@ -97,7 +108,7 @@ def settle(first, last, token, wide, shape_at, limits_at, x_at, kept_at, found_a
             kept[UNIT * sets + s], kept[MEAN * sets + s] = unit, shift * unit
             if unit != 1:
                 continue
-        if not state[s] & MOVED and off * total > FAR * (square - off * total):
+        if not state[s] & MOVED and off * total > limits[7] * (square - off * total):
             state[s] |= MOVED
             kept[MEAN * sets + s] = like(float(shift) + off, zero)
             continue
@@ -189,13 +200,15 @@ def pull_slots(first, last, token, wide, shape_at, group, slots, dy_at, x_at, dx
 
 
 @kernel
-def pull_each_pieces(first, last, token, wide, shape_at, group, dy_at, x_at, dx_at, weight_at, kept_at, slopes_at, parts_at):
+def pull_each_pieces(
+    first, last, token, wide, shape_at, group, dy_at, x_at, dx_at, weight_at, kept_at, slopes_at, parts_at
+):
     """dx, where every element of a run has its own weight: `group` runs of one piece at a time, summed for each."""
     dy, x, dx = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token)
     weight, kept, slopes = pointer(weight_at, wide), pointer(kept_at, wide), pointer(slopes_at, 0.0)
     held, shape, zero = pointer(parts_at, 0.0), pointer(shape_at, 0), like(0.0, wide)
     runs, length, sets = shape[1], shape[3], shape[0] * shape[2]
-    pieces, _, each_set = slots_of(shape)
+    pieces, _, _ = slots_of(shape)
     most = min(PIECE, length)
     scratch = np.empty(6 * most)
     at = scratch.ctypes.data
@@ -212,7 +225,7 @@ def pull_each_pieces(first, last, token, wide, shape_at, group, dy_at, x_at, dx_
             scale, slope, level = slopes[3 * s], slopes[3 * s + 1], slopes[3 * s + 2]
             pull_each_summed(
                 dy, x, dx, at, count, unit, centre, rstd, offset, like(scale, zero), like(slope, zero),
-                like(level, zero), weight, where, dw, db,
+                like(level, zero), weight, where, dw, db, 0,
             )  # fmt: skip
             if (visit - begin) % ROWS == ROWS - 1 or visit == end - 1:
                 carry(dw, db, sums, count)

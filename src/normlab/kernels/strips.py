@@ -69,7 +69,7 @@ def _clear(a, cols, zero):
 def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, mean, left, sums, zero):
     """The mean of each column, high + low, and the sum of squares about it (about 0 without `centre`).
 
-    The first `extra` columns have one more row. `mean` + `left` is the mean in the dtype; `lost` and `sums` are work space.
+    The first `extra` columns have one more row. `mean` + `left` is the mean in the dtype; `lost` and `sums` are for work.
     """
     _clear(high, cols, 0.0)
     _clear(low, cols, 0.0)
@@ -115,9 +115,22 @@ def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, m
 
 
 @njit(**EXACT)
+def _apply_four(x, y, at, stride, cols, mean, scale, shift):
+    a, b, c = at + stride, at + 2 * stride, at + 3 * stride
+    for j in range(cols):
+        m, s, t = load(mean, j), load(scale, j), load(shift, j)
+        store(y, at + j, muladd(sub(load(x, at + j), m), s, t))
+        store(y, a + j, muladd(sub(load(x, a + j), m), s, t))
+        store(y, b + j, muladd(sub(load(x, b + j), m), s, t))
+        store(y, c + j, muladd(sub(load(x, c + j), m), s, t))
+
+
+@njit(**EXACT)
 def apply(x, y, at, stride, rows, cols, mean, scale, shift):
     """y = (x - mean) * scale + shift."""
-    for p in range(rows):
+    for p in range(0, rows - 3, 4):
+        _apply_four(x, y, at + p * stride, stride, cols, mean, scale, shift)
+    for p in range(rows - rows % 4, rows):
         row = at + p * stride
         for j in range(cols):
             store(y, row + j, muladd(sub(load(x, row + j), load(mean, j)), load(scale, j), load(shift, j)))
@@ -231,10 +244,23 @@ def _pull_row(dy, x, dx, at, cols, mean, rstd, offset, scale, slope, level):
 
 
 @njit(**EXACT)
+def _pull_two(dy, x, dx, at, stride, cols, mean, rstd, offset, scale, slope, level):
+    b = at + stride
+    for j in range(cols):
+        m, r, o = load(mean, j), load(rstd, j), load(offset, j)
+        w, s, t = load(scale, j), load(slope, j), load(level, j)
+        z0, z1 = muladd(sub(load(x, at + j), m), r, o), muladd(sub(load(x, b + j), m), r, o)
+        store(dx, at + j, muladd(load(dy, at + j), w, muladd(z0, s, t)))
+        store(dx, b + j, muladd(load(dy, b + j), w, muladd(z1, s, t)))
+
+
+@njit(**EXACT)
 def pull(dy, x, dx, at, stride, rows, cols, mean, rstd, offset, scale, slope, level):
     """dx = dy * scale + z * slope + level."""
-    for p in range(rows):
-        _pull_row(dy, x, dx, at + p * stride, cols, mean, rstd, offset, scale, slope, level)
+    for p in range(0, rows - 1, 2):
+        _pull_two(dy, x, dx, at + p * stride, stride, cols, mean, rstd, offset, scale, slope, level)
+    if rows % 2:
+        _pull_row(dy, x, dx, at + (rows - 1) * stride, cols, mean, rstd, offset, scale, slope, level)
 
 
 @njit(**EXACT)

@@ -18,7 +18,7 @@ import math
 from numba import njit
 
 from .compiling import EXACT, INLINE, SUMMED
-from .halves import bump, like, load, muladd, store, sub
+from .halves import bump, like, load, muladd, store
 
 __all__ = [
     "largest", "moments", "near", "plus", "pull", "pull_each_summed", "pull_sums", "pull_sums_each",
@@ -70,12 +70,12 @@ def moments(x, start, stride, runs, length, unit, shift, zero):
 
 @njit(**INLINE)
 def near(x, start, stride, runs, length, zero):
-    """A value near the mean: that of four elements, exact where they are equal."""
+    """A value near the mean: that of eight elements, exact where they are equal."""
     first = load(x, start)
     others = zero
-    for i in range(1, 4):
-        others += load(x, start + i * runs // 4 * stride + i * length // 4) - first
-    return first + others * like(0.25, zero)
+    for i in range(1, 8):
+        others += load(x, start + i * runs // 8 * stride + i * length // 8) - first
+    return first + others * like(0.125, zero)
 
 
 @njit(**EXACT)
@@ -171,12 +171,12 @@ def pull(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, leve
 
 
 @njit(**INLINE)
-def pull_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, level, weight, at, dw, db):
-    """dx = g * weight * scale + z * slope + level; g * z and g are added to dw and db."""
+def pull_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, level, weight, at, dw, db, to):
+    """dx = g * weight * scale + z * slope + level; g * z and g are added to dw and db from `to` on."""
     for i in range(count):
         z = muladd(muladd(load(x, start + i), unit, centre), rstd, offset)
         given = load(dy, start + i)
         g = given * load(weight, at + i)
         store(dx, start + i, muladd(g, scale, muladd(z, slope, level)))
-        bump(dw, at + i, given * z)
-        bump(db, at + i, given)
+        bump(dw, to + i, given * z)
+        bump(db, to + i, given)

@@ -1,4 +1,4 @@
-"""An array as (outer, channels, inner) in memory, cut into tiles that stay in the cache, for windows along its channels.
+"""An array as (outer, channels, inner) in memory, cut into tiles that stay in the cache, for windows over channels.
 
 A tile is some channels times some positions, read with the channels beside it that its windows reach. In a buffer it
 lies without gaps, rows of zeros standing for what is beyond the edge, so that a window is a sum of shifted copies of

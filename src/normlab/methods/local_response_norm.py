@@ -8,8 +8,9 @@ def forward(ops, x, params, state, options, *, training):
     size = options["size"]
     short, long = (size - 1) // 2, size // 2
     before, after = (long, short) if options["window"] == "torch" else (short, long)
-    energy = ops.window_sum(x * x, "c", before, after)
-    return x * (options["k"] + options["alpha"] / size * energy) ** -options["beta"]
+    return ops.window_power(
+        x, "c", before, after, k=options["k"], alpha=options["alpha"] / size, beta=options["beta"]
+    )
 
 
 definition = Definition(

@@ -11,8 +11,7 @@ import numpy as np
 from ..calling import RUNNING, Ready, Rule, moved, prepare, prepare_line
 from ..definition import Definition
 from ..errors import ShapeError
-from ..formula import Statistics
-from . import derived
+from . import derived, fast
 from .arrays import as_float, as_numbers, narrow, total, widen
 from .standardize import Standardized, standardize
 
@@ -45,7 +44,7 @@ class Call:
     y: np.ndarray
     state: dict[str, np.ndarray] | None
     arrays: Mapping[str, np.ndarray]  # parameters and inputs
-    done: Standardized | derived.Derived | None  # None: the batch was empty
+    done: Standardized | fast.Fast | fast.Windowed | derived.Derived | None  # None: the batch was empty
     affine: tuple[str | None, str | None] = (None, None)
 
     def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -56,7 +55,7 @@ class Call:
         if self.done is None:
             dx = dy.astype(self.y.dtype)
             named = {n: np.zeros(front + a.shape) for n, a in self.arrays.items()}
-        elif isinstance(self.done, derived.Derived):
+        elif isinstance(self.done, derived.Derived | fast.Windowed):
             dx, named = self.done.pull(dy, lead)
         else:
             dx, *gradients = self.done.pull(dy, lead)
@@ -67,9 +66,12 @@ class Call:
 def call(
     definition: Definition, x: Any, arrays: Mapping[str, Any], state: Mapping[str, Any], options: Mapping[str, Any], *,
     layout: str | None = None, eps: float | None = None, training: bool = True, mask: Any = None, key: Any = None,
-    trailing: int = 1, channels: tuple[int, ...] | None = None,
+    trailing: int = 1, channels: tuple[int, ...] | None = None, keep: bool = False,
 ) -> Call:  # fmt: skip
-    """Run `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None where left out."""
+    """Run `definition` on x. `arrays`: parameters and inputs by name; `state` likewise; None where left out.
+
+    `keep`: whether x may be changed before `Call.pull` is called.
+    """
     ready = prepare(
         ARRAYS, definition, x, arrays, state, options, layout=layout, eps=eps, training=training, mask=mask,
         trailing=trailing, channels=channels,
@@ -77,19 +79,29 @@ def call(
     x, live, held = ready.x, ready.live, dict(ready.held)
     if ready.empty:
         return Call(np.empty_like(x), held or None, live, None)
+    window = fast.windowed(ready, training=training, keep=keep) if ready.plan is None else None
+    if window is not None:
+        return Call(window.y, held or None, live, window)
     if ready.plan is None:
         done = derived.run(ready, training=training, key=key)
         return Call(done.y, done.state if done.state is not None else held or None, live, done)
     broad = {n: widen(a).reshape(ready.targets[n]) for n, a in (*live.items(), *held.items()) if n in ready.targets}
     weight, bias = (broad.get(n or "") for n in definition.affine)
-    shown = standardize(
-        x, ready.plan, ready.rule, weight=weight, bias=bias, mask=ready.mask,
-        running=(broad[RUNNING[0]], broad[RUNNING[1]]) if ready.frozen else None,
-    )  # fmt: skip
-    fresh = held or None
-    if ready.keeps and shown.statistics is not None:
-        fresh = {**held, **_moved(ready, shown.statistics, options["momentum"])}
-    return Call(shown.y, fresh, live, shown, definition.affine)
+    running = (broad[RUNNING[0]], broad[RUNNING[1]]) if ready.frozen else None
+    by_kernel = None
+    if ready.mask is None:
+        by_kernel = fast.standardize(x, ready.plan, ready.rule, weight=weight, bias=bias, running=running, keep=keep)
+    moving = held and ready.keeps and not ready.frozen
+    if by_kernel is not None:
+        fresh = _fresh(ready, by_kernel.done.mean, by_kernel.done.var, float(ready.plan.count), options) if moving else {}
+        return Call(by_kernel.y, {**held, **fresh} or None, live, by_kernel, definition.affine)
+    shown = standardize(x, ready.plan, ready.rule, weight=weight, bias=bias, mask=ready.mask, running=running)
+    s = shown.statistics
+    if moving and s is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, var = (s.mean + s.residue) / s.unit + np.zeros_like(s.root), s.square / s.unit / s.unit
+        held |= _fresh(ready, mean, var, s.count, options)
+    return Call(shown.y, held or None, live, shown, definition.affine)
 
 
 def normalize(
@@ -103,12 +115,15 @@ def normalize(
     if x.size == 0:
         return np.empty_like(x)
     broad = [None if a is None else widen(a).reshape(t) for a, t in zip(found, targets, strict=True)]
+    by_kernel = fast.standardize(x, plan, rule, weight=broad[0], bias=broad[1], running=None, keep=False)
+    if by_kernel is not None:
+        return by_kernel.y
     return standardize(x, plan, rule, weight=broad[0], bias=broad[1]).y
 
 
-def _moved(ready: Ready, s: Statistics, momentum: float) -> dict[str, np.ndarray]:
+def _fresh(ready: Ready, mean: Any, var: Any, count: Any, options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The running statistics after a batch, each in its own dtype."""
+    wide = replace(ready, held={n: widen(a) for n, a in ready.held.items()})
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = (s.mean + s.residue) / s.unit + np.zeros_like(s.root)
-        wide = replace(ready, held={n: widen(a) for n, a in ready.held.items()})
-        fresh = moved(np, wide, mean, s.square / s.unit / s.unit, s.count, momentum, total=total)
+        fresh = moved(np, wide, widen(mean), widen(var), count, options["momentum"], total=total)
         return {n: narrow(a, ready.held[n].dtype) for n, a in fresh.items()}

@@ -97,6 +97,7 @@ class Layer:
         self._call = call(
             d, x, {**self.params, **given}, state, options, layout=self.layout, eps=self.eps, training=self.training,
             mask=mask, key=key, trailing=self.blueprint.trailing, channels=self.blueprint.made_for,
+            keep=True,
         )  # fmt: skip
         if self._call.state is not None and self.training:
             self.state.update(self._call.state)

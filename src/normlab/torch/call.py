@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from .. import traced
+from ..calling import RUNNING, Ready, prepare
 from ..definition import Definition
-from . import compiled
-from .arrays import FACE
+from . import compiled, eager
+from .arrays import FACE, widen
 from .layout import laid_out, with_gradient_like
 
 __all__ = ["Call", "call", "normalize"]
+
+GIVEN = (("training", True), ("momentum", None), ("key", None), ("measure", None))
 
 
 class Call(NamedTuple):
@@ -34,8 +37,31 @@ def call(
         if torch.compiler.is_compiling():
             return Call(*compiled.call(definition, x, arrays, state, options, **given))
         seen = with_gradient_like(x) if isinstance(x, Tensor) else x
-        y, fresh = traced.call(FACE, definition, seen, arrays, state, options, **given)
+        training, momentum, key, measure = (given.pop(n, d) for n, d in GIVEN)
+        ready = prepare(FACE, definition, seen, arrays, state, options, training=training, shared=measure is not None, **given)
+        decided = None if measure is not None else eager.decide(ready)
+        done = None if decided is None else _by_kernels(decided, ready, momentum)
+        if done is not None:
+            return done
+        y, fresh = traced.run(FACE, ready, training=training, momentum=momentum, key=key, measure=measure)
         return Call(laid_out(y, x), fresh)
+
+
+def _by_kernels(decided: eager.Decided, ready: Ready, momentum: Any) -> Call | None:
+    weight, bias = (ready.live.get(n or "") for n in ready.definition.affine)
+    running = None
+    if ready.frozen:
+        running = tuple(widen(ready.held[n]).reshape(ready.targets[n]) for n in RUNNING)
+    made = eager.run(decided, ready.x, weight, bias, running)
+    if made is None:
+        return None
+    y, kept = made
+    held = dict(ready.held)
+    if ready.keeps and not ready.frozen:
+        held |= traced.new_state(
+            FACE, ready, eager.measured(decided, kept), ready.options["momentum"] if momentum is None else momentum
+        )
+    return Call(y, held or None)
 
 
 def normalize(x: Any, pools: str, **given: Any) -> Tensor:

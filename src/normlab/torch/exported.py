@@ -37,7 +37,7 @@ def by_operator(
     plain: dict[str, Any] = {n: a.flatten() for n, a in given.items()}
     by_channel = centred and all(_lies_along(a, channels, plan.split) for a in given.values())
     if running is not None:
-        if not by_channel or more or kept != (1,):
+        if more or not by_channel or not all(_lies_along(a, channels, x.shape) for a in running):
             return None
         mean, var = (a.flatten().to(x.dtype) for a in running)
         return functional.batch_norm(x, mean, var, **plain, training=False, eps=rule.eps)

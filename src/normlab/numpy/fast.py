@@ -1,0 +1,139 @@
+"""NumPy arrays through the kernels, where Numba is installed and one of them covers the call; else the formula runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import kernels
+from ..calling import Ready, Rule, own_forward, to_own
+from ..operations import Operations
+from ..pattern import Plan
+from .arrays import HALF
+
+__all__ = ["Fast", "Windowed", "standardize", "windowed"]
+
+
+def _bits(a: np.ndarray) -> np.ndarray:
+    """`a` as kernels read it: bfloat16 by its bits."""
+    return a.view(np.uint16) if a.dtype.name == HALF else a
+
+
+@dataclass
+class Fast:
+    """A forward pass that a kernel did, and what `pull` needs."""
+
+    y: np.ndarray
+    x: np.ndarray
+    plan: Plan
+    how: Mapping[str, Any]  # rule, weight and bias, as the kernels take them
+    known: bool  # running statistics took the place of the batch's
+    done: Any
+
+    def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """The gradients of x, weight and bias for `dy`, which may carry `lead` more axes in front."""
+        front = dy.shape[:lead]
+        pulled = [self._pull(one) for one in dy.reshape((-1, *self.x.shape))] if lead else [self._pull(dy)]
+        if not lead:
+            return pulled[0]
+        made = [None if p is None else np.stack([one[k] for one in pulled]) for k, p in enumerate(pulled[0])]
+        dx, dweight, dbias = (None if a is None else a.reshape(front + a.shape[1:]) for a in made)
+        assert dx is not None
+        return dx, dweight, dbias
+
+    def _pull(self, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        like = np.empty_like(self.x)
+        with np.errstate(over="ignore"):
+            like[...] = dy
+        dx, dweight, dbias = kernels.standardize_backward(
+            _bits(like), _bits(self.x), self.plan, self.done.kept, running=self.known, **self.how
+        )
+        return dx.view(self.x.dtype), dweight, dbias
+
+
+def standardize(
+    x: np.ndarray, plan: Plan, rule: Rule, *, weight: np.ndarray | None, bias: np.ndarray | None,
+    running: tuple[np.ndarray, np.ndarray] | None, keep: bool,
+) -> Fast | None:  # fmt: skip
+    """Normalize x; None where no kernel does. `keep`: x may be changed before the way back, so a copy is kept."""
+    if not kernels.available():
+        return None
+    how = {
+        "centre": rule.centre, "spread": rule.spread, "eps": rule.eps, "eps_rule": rule.eps_rule, "weight": weight,
+        "bias": bias,
+    }  # fmt: skip
+    done = kernels.standardize(_bits(x), plan, running=running, **how)
+    if done is None:
+        return None
+    return Fast(done.y.view(x.dtype), x.copy(order="K") if keep else x, plan, how, running is not None, done)
+
+
+@dataclass
+class Windowed:
+    """A finished pass of the sliding window, and what `pull` needs."""
+
+    y: np.ndarray
+    x: np.ndarray
+    arguments: tuple[Any, ...]
+
+    def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """The gradient of x for `dy`, which may carry `lead` more axes in front; nothing else has one."""
+        dx = np.empty(dy.shape[:lead] + self.x.shape, self.x.dtype) if lead else np.empty_like(self.y)
+        for index in np.ndindex(*dy.shape[:lead]):
+            like = np.empty_like(self.x)
+            like[...] = dy[index]
+            dx[index] = kernels.window_power_backward(_bits(like), _bits(self.x), *self.arguments).view(self.x.dtype)
+        return dx, {}
+
+
+class _NotOfThisFamily(Exception):
+    """A forward asked for another operation than the window's."""
+
+
+def _other(*_: Any) -> Any:
+    raise _NotOfThisFamily
+
+
+class _Window(Operations):
+    """Operations of which there is only one, the sliding window, and that one is a kernel's."""
+
+    def __init__(self, layout: str) -> None:
+        super().__init__(np, layout, erf=_other, random=_other, stop=_other, eigh=_other)
+        self.seen: tuple[np.ndarray, np.ndarray, str, tuple[Any, ...]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise _NotOfThisFamily
+
+    def window_power(
+        self, x: np.ndarray, name: str, before: int, after: int, *, k: float, alpha: float, beta: float
+    ) -> np.ndarray:  # fmt: skip
+        if self.seen is not None:
+            raise _NotOfThisFamily
+        window = (before, after, k, alpha, beta)
+        y = kernels.window_power(_bits(x), self.layout.split().index(name), *window)
+        if y is None:
+            raise _NotOfThisFamily
+        self.seen = (x, y, name, window)
+        found: np.ndarray = y.view(x.dtype)
+        return found
+
+
+def windowed(ready: Ready, *, training: bool, keep: bool) -> Windowed | None:
+    """Run a forward that is the sliding window and nothing else; None for any other."""
+    d, x = ready.definition, ready.x
+    if not kernels.available() or d.params or d.states or d.inputs:
+        return None
+    ops = _Window(d.layout)
+    try:
+        y, _ = own_forward(ops, d, x, {}, {}, ready.options, layout=ready.layout, training=training)
+    except _NotOfThisFamily:
+        return None
+    # Whatever a forward did to x before, or to the result after, would be missing on the way back.
+    if ops.seen is None or not (np.shares_memory(ops.seen[0], x) and np.shares_memory(ops.seen[1], y)):
+        return None
+    own, missing = to_own(d.layout, ready.layout, x.ndim)
+    axis = own[d.layout.split().index(ops.seen[2]) - missing]
+    return Windowed(y, x.copy(order="K") if keep else x, (axis, *ops.seen[3]))
