@@ -31,6 +31,17 @@ def call(capsys: pytest.CaptureFixture[str]) -> Any:
     return Caller(capsys)
 
 
+@pytest.fixture(params=["formula", "kernels"])
+def way(request: pytest.FixtureRequest) -> Generator[str, None, None]:
+    """Both ways a call may go; by the formula, bytes do not depend on the order of memory either."""
+    from contextlib import nullcontext
+
+    from normlab import kernels
+
+    with kernels.off() if request.param == "formula" else nullcontext():
+        yield request.param
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of its own, in which the test runs."""

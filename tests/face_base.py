@@ -86,10 +86,6 @@ class Face:
         self.name = name
         self.module: Any = getattr(normlab, name)
 
-    def lacks(self, dtype: str) -> str | None:
-        """Why the face has no arrays of that dtype here, or None."""
-        return None
-
     def keeps_subnormals(self, dtype: str) -> bool:
         """Whether its framework computes with them here, or takes them for 0 as some processors' modes do."""
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "APPLIES", "NOT_HERE", "batch_far_from_zero", "channels_last_far", "constant_rows", "far", "fourteen_hundred",
+    "APPLIES", "BY_TESTS", "batch_far_from_zero", "channels_last_far", "constant_rows", "far", "fourteen_hundred",
     "half_large", "million_near_1e12", "narrow_rows", "ratio", "tiny_and_huge",
 ]  # fmt: skip
 
@@ -29,6 +29,10 @@ APPLIES = {
     16: "float32 near 1e20 and near 1e-30",
     17: "running variance biased or not; one value per channel",
     18: "momentum's two senses",
+    19: "merging parts: their counts",
+    20: "merging parts: whose mean the deviations are from",
+    21: "merging parts: the square of the distance times both counts overflows",
+    22: "merging parts: empty and unequal ones",
     23: "group size not a power of two: 48 channels, 16 groups",
     24: "backward with rank above 2",
     25: "more rows than a tile",
@@ -39,18 +43,10 @@ APPLIES = {
     30: "the cast before or after the weight",
     31: "NaN, +Inf, -Inf in one row; -0.0; subnormals",
     32: "empty, zero channels, 0-d, N = 1, sizes beside powers of two, strides, misaligned, in place",
+    33: "vmap, grad and jvp with running statistics",
     34: "one thread or several",
     35: "forked worker, threads, worker processes",
 }
-NOT_HERE = {
-    19: "no statistics are merged: a set is summed in one piece",
-    20: "no statistics are merged",
-    21: "no statistics are merged",
-    22: "no statistics are merged",
-    33: "NumPy has no function transforms",
-}
-
-
 def _random(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
@@ -107,11 +103,14 @@ def tiny_and_huge() -> list[np.ndarray]:
     x = _random(16).standard_normal((5, 64))
     return [(x * 1e20).astype(np.float32), (x * 1e-30).astype(np.float32)]
 
-# Cases whose two sides are compared, or tried, by the tests themselves.
+# Cases that the tests try, not a row: where, and what torch, Flax, Keras and MLX do by those tests.
+_MERGED = ("not tried: SyncBatchNorm merges on a GPU only", "not tried", "", "")
 BY_TESTS = {
-    18: ("test_against_torch: several steps, then evaluation", "right (weighs the new value, as here)"),
-    24: ("test_against_torch: ranks 2 to 5", "right"),
-    25: ("test_numpy_backward: 4,097 rows", "right"),
-    26: ("test_against_torch: sizes 1 to 11", "right (divides alpha, longer before)"),
-    35: ("test_numpy_corners: a forked worker, threads", "not tried: it may wait for ever"),
+    **dict.fromkeys((19, 20, 21, 22), ("test_numerics_calls, test_torch_distributed, test_jax_axis", _MERGED)),
+    24: ("test_grid: every rank; test_grid_twins: theirs", ("right", "right", "right", "right")),
+    25: ("test_grid and test_numpy_backward: 1,025 and 4,097 rows", ("not tried", "not tried", "not tried", "not tried")),
+    26: ("test_against_torch, test_grid_twins: sizes 1 to 11", ("right (divides alpha, longer before)", "", "", "")),
+    28: ("test_numerics_conventions; test_grid_twins: torch's", ("right", "", "", "")),
+    33: ("test_numerics_calls", ("refuses vmap: its buffers change in place", "not tried", "", "not tried")),
+    35: ("test_numerics_calls", ("not tried: it may wait for ever", "not tried", "not tried", "not tried")),
 }

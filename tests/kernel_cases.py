@@ -130,6 +130,9 @@ def run(case: Case, x: np.ndarray, dy: np.ndarray, weight: np.ndarray | None = N
         flat = np.zeros(x.size, np.longdouble)
         flat[sets.ravel()] = (product.high.astype(np.longdouble) + product.low).ravel()
         over = tuple(k for k, n in enumerate(weight.shape) if n == 1)
-        wanted = [a.reshape(plan.split).sum(over, keepdims=True).astype(np.float64) for a in (flat, given.astype(np.longdouble))]
+        wanted = [
+            a.reshape(plan.split).sum(over, keepdims=True).astype(np.float64)
+            for a in (flat, given.astype(np.longdouble))
+        ]
     rows = [np.ascontiguousarray(a).ravel()[sets] for a in (done.y, back[0])]
     return Run(done, *rows, truth, back[1], back[2], *wanted)

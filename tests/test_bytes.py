@@ -27,15 +27,15 @@ ROW_SHAPE = (100, 16, 9)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layout", ["n c ...", "n ... c"])
 @pytest.mark.parametrize("d", ROW_WISE, ids=lambda d: d.name)
-def test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(d: Definition, layout: str, dtype: str) -> None:
-    """n = 1 against n = 100, in C and F order, forward and back."""
+def test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(d: Definition, layout: str, dtype: str, way: str) -> None:
+    """n = 1 against n = 100, forward and back; by the formula in C and F order alike."""
     x = np.random.default_rng(0).standard_normal(ROW_SHAPE).astype(dtype)
     x[3], x[4] = 1e6, np.nan  # company must not matter, however bad
     dy = np.random.default_rng(1).standard_normal(x.shape).astype(dtype)
     layer = face.build(d, ROW_SHAPE[layout.split().index("c")] if layout != "n ... c" else 9, layout=layout)
     y = layer(x)
     dx = layer.backward(dy)
-    for order in ("C", "F"):
+    for order in ("C", "F") if way == "formula" else ("C",):
         for rows in (slice(0, 1), slice(57, 58), slice(99, 100), slice(10, 13), slice(0, 100)):
             part, dpart = np.asarray(x[rows], order=order), np.asarray(dy[rows], order=order)
             same_bytes(np.ascontiguousarray(layer(part)), np.ascontiguousarray(y[rows]), f"{order} {rows}")

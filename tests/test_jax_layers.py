@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import shutil
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,6 +19,7 @@ from comparing import compare, same_bytes
 from grid import CHANNELS, Case, acting, cases, layouts, shape_of, spoken
 from normlab.definition import Definition
 from normlab.jax import Layer, build
+from normlab.registry import Registry
 
 ids = {"ids": lambda value: getattr(value, "name", str(value))}
 KEY = 3
@@ -45,7 +48,7 @@ def made(case: Case, like: nl.numpy.Layer | None = None) -> tuple[Layer, Any, An
 
 
 # Every method, and every option at each of its kinds of values, once; the grid crosses them with all else.
-EACH = [c for c in cases(dtype="float64") if len(c.shape) == 4 and c.layout == layouts(c.definition)[0] or c.options]
+EACH = [c for c in cases(dtype="float64") if (len(c.shape) == 4 and c.layout == layouts(c.definition)[0]) or c.options]
 EACH += [plain_case(d, dtype="float64", running=True, training=False) for d in acting() if d.has_running]
 
 
@@ -96,6 +99,31 @@ def test_a_layer_is_a_value(d: Definition) -> None:
         layer.eps = 1.0
     assert eval(repr(layer), {d.class_name: getattr(nl.jax, d.class_name)}) == layer
     assert jax.tree.leaves(layer) == []  # an argument of a jitted function, or a part of one
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "vocabulary").glob("*.py")), ids=lambda path: path.stem)
+def test_a_method_of_the_vocabulary_gives_what_it_gives_on_numpy(path: Path, tmp_path: Path) -> None:
+    """Forwards that whiten, stop, draw on several lines: values and gradients, in float64."""
+    shutil.copy(path, tmp_path)
+    d = Registry(tmp_path).find(path.stem)
+    ours, random = nl.numpy.build(d, 8), np.random.default_rng(0)
+    x = random.standard_normal((8, 4, 3) if d.role == "weight" else (4, 8, 3, 2)) + 0.3
+    x = np.moveaxis(x, 1, -1).copy() if d.layout == "... c" else x
+    ours.params.update({n: random.standard_normal(a.shape) for n, a in ours.params.items()})
+    inputs = {"label": np.eye(3)[[0, 2, 1, 2]]} if d.inputs else {}
+    before = {n: a.copy() for n, a in ours.state.items()}
+    y, dy = ours(x, **inputs), random.standard_normal(x.shape)
+    dx = ours.backward(dy)
+    with jax.enable_x64(True):
+        layer = build(d, 8, dtype="float64")
+        state = {n: jnp.asarray(before[n]) for n in layer.init()[1]}
+        made, pull, new = jax.vjp(lambda p, x: layer(p, state, x, **inputs), {n: jnp.asarray(a) for n, a in ours.params.items()}, jnp.asarray(x), has_aux=True)
+        dparams, found = pull(jnp.asarray(dy))
+    # A whitening's own conditioning, some hundreds, stands between the two; the figure is the vocabulary's tests' own.
+    np.testing.assert_allclose(made, y, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(found, dx, rtol=1e-7, atol=1e-8)
+    for n, a in {**dparams, **new}.items():
+        np.testing.assert_allclose(a, {**ours.grads, **ours.state}[n], rtol=1e-7, atol=1e-8)
 
 
 def test_options_make_layers_differ() -> None:

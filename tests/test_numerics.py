@@ -140,17 +140,17 @@ def test_case_32_lengths_beside_powers_of_two(length: int, every_face: Face) -> 
     in_rows(x, every_face.call("rms_norm", x), centre=False, spread="rms")
 
 
-def test_every_numbered_case_is_a_test_or_has_its_reason() -> None:
+def test_every_numbered_case_is_a_test() -> None:
     named = "".join(p.read_text(encoding="utf-8") for p in Path(__file__).parent.glob("test_*.py"))
     for number in hard.APPLIES:
         assert f"test_case_{number}_" in named or f"Case {number}:" in named or f"Case {number}'" in named or any(
             f"ases {a} and {b}:" in named for a in range(1, 36) for b in range(1, 36) if number in (a, b)
         ), number  # fmt: skip
-    assert set(hard.APPLIES) | set(hard.NOT_HERE) == set(range(1, 36))
+    assert set(hard.APPLIES) == set(range(1, 36))
 
 
 def test_the_table_of_what_others_do_has_every_case_and_ours_are_right() -> None:
-    """Written by `elsewhere.py`; a case that goes wrong here must not be committed with its number beside it."""
+    """Written by `elsewhere.py`; a case that goes wrong on a face must not be committed with its number beside it."""
     rows = [
         [cell.strip() for cell in line.strip("|").split(" | ")]
         for line in Path(__file__).with_name("elsewhere.md").read_text(encoding="utf-8").splitlines()
@@ -158,6 +158,9 @@ def test_the_table_of_what_others_do_has_every_case_and_ours_are_right() -> None
     ]
     assert {int(r[0]) for r in rows} == set(range(1, 36))
     for row in rows:
-        refusal = int(row[0]) in (10, 17, 32) and "raises ShapeError" in row[-1]
-        said = int(row[0]) in (7, 32) and (row[-1].startswith("gives") or "ulp" in row[-1])
-        assert int(row[0]) in hard.NOT_HERE or row[-1].startswith("right") or refusal or said, row
+        assert len(row) == 11
+        for said in row[-4:]:
+            refusal = int(row[0]) in (10, 17, 32) and "raises ShapeError" in said
+            spoken = int(row[0]) in (7, 32) and (said.startswith("gives") or "ulp" in said)
+            flushed = int(row[0]) == 31 and "subnormals" in row[2] and said.startswith("0 throughout")  # XLA on a CPU
+            assert not said.strip("|") or said.startswith("right") or refusal or spoken or flushed, (row[:3], said)

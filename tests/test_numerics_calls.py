@@ -78,6 +78,48 @@ def test_case_33_a_gradient_of_a_mapped_call_is_that_of_each(name: str) -> None:
         compare(alone[k], wanted, "gradient, small set", scale=np.abs(wanted).max())
 
 
+# Parts of a batch that are merged: the slices of an axis that is mapped over (torch's processes: test_torch_distributed)
+
+
+def merged(parts: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, faces.Done]:
+    """y of the parts and their variance, merged by JAX; and the whole batch on the NumPy face."""
+    face, d = faces.of("jax"), RUNNING[0]
+    jax = face.jax  # type: ignore[attr-defined]
+    layer = face.module.build(d, parts.shape[2], affine=False, axis_name="parts", options={"momentum": 1.0})
+    params, state = layer.init(0)
+    y, moved = jax.vmap(lambda x, m: layer(params, state, x, mask=m), axis_name="parts")(parts, masks)
+    whole = Work(d, parts.reshape(-1, *parts.shape[2:]).astype(float), parts.shape[2], affine=False,
+                 mask=masks.reshape(-1), options={"momentum": 1.0})  # fmt: skip
+    return np.asarray(y), np.asarray(moved["running_var"])[0], faces.of("numpy").run(whole)
+
+
+def check_merged(parts: np.ndarray, masks: np.ndarray) -> None:
+    y, var, whole = merged(parts.astype(np.float32), masks)
+    compare(y.reshape(whole.y.shape), whole.y, "forward", scale=np.abs(whole.y).max(0))
+    compare(var, whole.state["running_var"], "running", scale=whole.state["running_var"])
+
+
+def test_case_19_parts_count_by_their_elements() -> None:
+    masks = np.arange(20) < np.array([[20], [3], [11]])
+    check_merged(np.random.default_rng(0).standard_normal((3, 20, 4)) + np.array([0, 5, -9])[:, None, None], masks)
+
+
+def test_case_20_deviations_are_from_the_mean_of_all() -> None:
+    far = np.random.default_rng(0).standard_normal((3, 20, 4)) + np.array([0, 100, 1e4])[:, None, None]
+    check_merged(far, np.ones((3, 20), bool))
+
+
+def test_case_21_nothing_overflows_where_the_variance_is_finite() -> None:
+    """Parts 2e18 apart in float32: the square of that times both counts would be 4e36 * 32,768^2."""
+    parts = np.repeat(np.array([-1e18, 1e18])[:, None], 32768, 1)[..., None] * np.ones(2)
+    check_merged(parts + 1e17 * np.random.default_rng(0).standard_normal(parts.shape), np.ones((2, 32768), bool))
+
+
+def test_case_22_parts_may_be_empty_and_unequal() -> None:
+    masks = np.arange(9) < np.array([[0], [9], [1], [4]])
+    check_merged(np.random.default_rng(0).standard_normal((4, 9, 3)) + 7, masks)
+
+
 # One thread or several
 
 

@@ -81,7 +81,7 @@ def test_a_set_of_one_that_is_not_centred_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=spoken)
-def test_input_may_be_read_only_reversed_broadcast_or_misaligned(case: Case) -> None:
+def test_input_may_be_read_only_reversed_broadcast_or_misaligned(case: Case, way: str) -> None:
     """Case 32: and what comes back may be written to."""
     layer, inputs, x = case.layer(), case.inputs(), case.x()
     layer = layer.eval() if case.definition.role == "dropout" else layer
@@ -96,12 +96,16 @@ def test_input_may_be_read_only_reversed_broadcast_or_misaligned(case: Case) -> 
         y[...] = y  # an expanded input must not give an expanded output
         return y
 
+    def same(got: np.ndarray, wanted: np.ndarray, who: str) -> None:
+        # Kernels take memory in its own order, so what lies otherwise may differ in the last bits.
+        same_bytes(got, wanted, who) if way == "formula" else compare(got, wanted, "identity", who)
+
     wanted = call(x)
     frozen = x.copy()
     frozen.setflags(write=False)
     same_bytes(call(frozen), wanted, "read-only")
     for axis in range(x.ndim):
-        same_bytes(
+        same(
             np.ascontiguousarray(
                 call(
                     np.ascontiguousarray(np.flip(x, axis))[
@@ -116,16 +120,16 @@ def test_input_may_be_read_only_reversed_broadcast_or_misaligned(case: Case) -> 
     odd = raw[1:].view(x.dtype).reshape(x.shape)
     odd[...] = x
     assert not odd.flags.aligned
-    same_bytes(call(odd), wanted, "misaligned")
+    same(call(odd), wanted, "misaligned")
     spaced = np.zeros((*x.shape[:-1], x.shape[-1] * 3))[..., ::3]
     spaced[...] = x
-    same_bytes(np.ascontiguousarray(call(spaced)), wanted, "strided")
+    same(np.ascontiguousarray(call(spaced)), wanted, "strided")
     row = np.broadcast_to(x[:1], x.shape)
     assert row.strides[0] == 0 or x.shape[0] == 1
-    same_bytes(np.ascontiguousarray(call(row)), np.ascontiguousarray(call(row.copy())), "broadcast")
+    same(np.ascontiguousarray(call(row)), np.ascontiguousarray(call(row.copy())), "broadcast")
     swapped = call(x.astype(">f8"))
     assert swapped.dtype == np.dtype(">f8")
-    same_bytes(swapped.astype(np.float64), wanted, "big endian")
+    same(swapped.astype(np.float64), wanted, "big endian")
 
 
 def test_a_subclass_comes_back_as_a_plain_array(tmp_path: Any) -> None:

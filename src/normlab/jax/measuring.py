@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -48,26 +46,11 @@ def statistics(
     return s._replace(root=jnp.where(flat, 0.0, s.root), square=jnp.where(flat, 0.0, s.square))
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _largest(a: Array, axis_name: AxisName) -> Array:
-    """The largest along a named axis; JAX's own `pmax` has no derivative."""
-    return lax.pmax(a, axis_name)
-
-
-@_largest.defjvp
-def _largest_jvp(axis_name: AxisName, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (a,), (da,) = primals, tangents
-    top = _largest(a, axis_name)
-    reached = a == top  # those that share the maximum share its slope, as inside one array
-    slope = lax.psum(jnp.where(reached, da, 0.0), axis_name) / lax.psum(jnp.where(reached, 1.0, 0.0), axis_name)
-    return top, slope.astype(a.dtype)
-
-
 class _Shared:
     """A namespace whose sums and maxima run over a named axis as well."""
 
-    def __init__(self, xp: Any, axis_name: AxisName) -> None:
-        self.xp, self.axis_name = xp, axis_name
+    def __init__(self, xp: Any, axis_name: AxisName, spread: str | None) -> None:
+        self.xp, self.axis_name, self.spread = xp, axis_name, spread
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.xp, name)
@@ -77,8 +60,15 @@ class _Shared:
         return lax.psum(jnp.sum(a, axis=axis, keepdims=keepdims), self.axis_name)
 
     def max(self, a: Array, axis: Any, keepdims: bool) -> Array:
-        """The largest element along `axis` and the named axis."""
-        return _largest(jnp.max(a, axis=axis, keepdims=keepdims), self.axis_name)
+        """The largest element along `axis` and the named axis; it has a slope where it is the spread."""
+        a = jnp.max(a, axis=axis, keepdims=keepdims)
+        fixed = lax.stop_gradient(a)
+        top = lax.pmax(fixed, self.axis_name)  # which has no derivative
+        if self.spread != "max":
+            return top
+        reached = fixed == top  # those that share the maximum share its slope, as inside one array
+        slopes, number = lax.psum((jnp.where(reached, a - fixed, 0.0), reached.astype(a.dtype)), self.axis_name)
+        return top + slopes / number
 
 
 def shared_over(axis_name: AxisName, who: str) -> Callable[..., formula.Statistics]:
@@ -100,6 +90,6 @@ def shared_over(axis_name: AxisName, who: str) -> Callable[..., formula.Statisti
             )  # fmt: skip
         if mask is None:  # the formula then counts the elements, rather than read them off a shape
             mask = jnp.ones((1,) * x.ndim, bool)
-        return statistics(_Shared(xp, axis_name), x, axes, mask=mask, **how)
+        return statistics(_Shared(xp, axis_name, how["spread"]), x, axes, mask=mask, **how)
 
     return measure

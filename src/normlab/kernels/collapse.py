@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..pattern import Plan
 
@@ -36,17 +37,17 @@ class Problem:
     back: tuple[int, ...] = ()  # ... and the transposition to the plan's order
     order: tuple[int, ...] = ()  # the split axes as they lie in memory
 
-    @property
+    @cached_property
     def sets(self) -> int:
         """How many statistics."""
         return self.outer * self.inner
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many elements share one."""
         return self.runs * self.length
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many elements in all."""
         return self.sets * self.count

@@ -7,8 +7,8 @@ are merged by Chan's formula. Two ways through, chosen by the shape:
     together    a block of columns, all its rows, lies in the cache: measured and written by one task
     apart       blocks of rows are measured, merged, and then written: x comes from memory twice
 
-Where rows are short, several are taken for one row of more columns (folded). Sets whose squares leave the dtype's range
-are not done here: `forward` says so, and the kernels of `rows` do them, each in a unit of its own.
+Where rows are short, several are taken for one row of more columns (folded). A set whose squares leave the range of the
+dtype is measured once more by itself, as `rows` does it, in a unit of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from .collapse import Problem
 from .columns_backward import backward_together, pull_blocks, pull_settle_blocks, sum_blocks
 from .columns_forward import forward_together, measure_blocks, recall_blocks, settle_blocks, write_blocks
 from .halves import TOKENS, compute_dtype
-from .rows import INSIDE
 
 __all__ = ["Cut", "Rule", "backward", "covers", "cut", "forward"]
 
@@ -125,41 +124,33 @@ def _address(a: np.ndarray | None) -> int:
 
 def forward(
     problem: Problem, stored: np.dtype, x_at: int, y_at: int, rule: Rule, weight: np.ndarray | None,
-    bias: np.ndarray | None, kept: np.ndarray, known: bool = False,
-) -> bool:  # fmt: skip
-    """Write y at `y_at`; False where it must be done otherwise, as squares leave the dtype's range.
+    bias: np.ndarray | None, kept: np.ndarray, limits: np.ndarray, known: bool = False,
+) -> None:  # fmt: skip
+    """Write y at `y_at`.
 
     Args:
         stored: the dtype of x and y as kernels take it, see `halves`.
         weight, bias: in memory's order and the dtype that is computed with, one element for each count of the problem.
         kept: (5, sets) of that dtype, see `rows`; written, or read where the statistics are `known`.
+        limits: see `rows.LIMITS`.
     """
     c, one, empty = _call(problem, stored)
-    weight, bias, status = _along(problem, weight), _along(problem, bias), np.zeros(1, np.int64)
+    weight, bias = _along(problem, weight), _along(problem, bias)
     flags = (int(rule.centre), int(rule.by_count), rule.rule, int(known))
     affine, kept_at, size = (_address(weight), _address(bias)), _address(kept), problem.size
-    limits = _limits(rule, kept.dtype)
     if c.down == 1 and c.columns == c.period:
-        arguments = (*one, flags, limits, x_at, y_at, *affine, kept_at, _address(status))
+        arguments = (*one, flags, _address(limits), x_at, y_at, *affine, kept_at)
         pool.run(forward_together, c.blocks, arguments, elements=3 * size)
-        return not status[0]
+        return
     found = empty(c.outer, 3, c.columns)
     if known:
         pool.run(recall_blocks, c.outer, (*one, *affine, kept_at, _address(found)), elements=found.size)
     else:
         parts = np.empty((c.outer, c.down, 3, c.columns))
         pool.run(measure_blocks, c.blocks, (*one, flags, x_at, _address(parts)), elements=2 * size)
-        arguments = (*one, flags, limits, *affine, kept_at, _address(parts), _address(found), _address(status))
+        arguments = (*one, flags, _address(limits), x_at, *affine, kept_at, _address(parts), _address(found))
         pool.run(settle_blocks, c.outer, arguments, elements=parts.size)
-    if not status[0]:
-        pool.run(write_blocks, c.blocks, (*one, x_at, y_at, _address(found)), elements=size)
-    return not status[0]
-
-
-def _limits(rule: Rule, wide: np.dtype) -> tuple[float, float, float, float]:
-    """eps, the least and the largest sum of squares, and whether a small one is no matter beside eps."""
-    low, high, least = (2.0**-90, 2.0**100, 2.0**-60) if wide == np.float32 else (2.0**-900, 2.0**1000, 2.0**-500)
-    return rule.eps, low, high, float(rule.rule == INSIDE and rule.eps >= least)
+    pool.run(write_blocks, c.blocks, (*one, x_at, y_at, _address(found)), elements=size)
 
 
 def backward(

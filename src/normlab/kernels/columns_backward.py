@@ -1,4 +1,4 @@
-"""Backward passes of `columns`: the sums of dy * z and dy of every column, and with those of its set the gradient of x."""
+"""Backward passes of `columns`: the sums of dy * z and dy of every column, and with a set's sums the gradient of x."""
 
 # mypy: disable-error-code="no-untyped-def"
 from __future__ import annotations
@@ -86,9 +86,7 @@ def _add(one, other, count):
 
 
 @kernel
-def pull_settle_blocks(
-    first, last, token, wide, item, c, rule, eps, weight_at, kept_at, parts_at, found_at, sums_at
-):
+def pull_settle_blocks(first, last, token, wide, item, c, rule, eps, weight_at, kept_at, parts_at, found_at, sums_at):
     """The sums of all blocks of rows, those of each weight, and what each column's gradient is made with."""
     kept, weight, width, down = pointer(kept_at, wide), pointer(weight_at, wide), c[1], blocks_of(c)[0]
     for a in range(first, last):

@@ -8,7 +8,7 @@ from numba import njit
 
 from .compiling import EXACT, kernel
 from .halves import like, pointer
-from .rows import MEAN, RESIDUE, RSTD, SQUARE, UNIT, inverse
+from .rows import MEAN, RESIDUE, RSTD, SQUARE, UNIT, _measure, inverse
 from .strips import apply, apply_by_row, measure
 from .sums import plus
 
@@ -34,28 +34,35 @@ def _merge(high, low, square, columns, period, length, b, rows, extra):
 
 
 @njit(**EXACT)
+def _again(x, start, stride, runs, length, centre, limits, zero):
+    """A set whose squares left the dtype's range, or were no numbers, by itself."""
+    return _measure(x, start, stride, runs, length, centre, limits, zero)
+
+
+@njit(**EXACT)
 def _settle(
-    high, low, square, c, columns, extra, sets, first_set, all_sets, kept, mean, rstd, offset, limits, rule, zero
+    high, low, square, x, start, c, columns, extra, first_set, all_sets, kept, mean, rstd, offset, limits, rule, zero
 ):
-    """The statistics of the sets of some columns, and for every column; whether all squares were in range."""
+    """The statistics of the sets of some columns, which begin at `start`, and for every column."""
     length, period = c[2], min(c[3], columns)
-    fine = True
-    for b in range(sets):
+    for b in range(period // length):
         m, left, total, count = _merge(high, low, square, columns, period, length, b, c[4], extra)
-        # NaN and Inf are not told from an overflow here: `rows` does both.
-        fine &= total <= limits[2] and (total >= limits[1] or limits[3] > 0)
+        rounded, unit = like(m, zero), 1.0
+        residue = like((m - float(rounded)) + left, zero)
+        if not limits[1] <= total <= limits[2]:
+            runs = c[9] // c[3]
+            rounded, residue, total, found = _again(x, start + b * length, c[3], runs, length, rule[0], limits, zero)
+            unit = float(found)
         spread = total / count if rule[1] else total
-        over = inverse(spread, 1.0, limits[0], rule[2])
-        rounded = like(m, zero)
-        residue = (m - float(rounded)) + left
+        over = inverse(spread, unit, limits[0], rule[2])
         s = first_set + b
-        kept[MEAN * all_sets + s], kept[RESIDUE * all_sets + s] = rounded, like(residue, zero)
+        kept[MEAN * all_sets + s], kept[RESIDUE * all_sets + s] = rounded, residue
         kept[RSTD * all_sets + s], kept[SQUARE * all_sets + s] = like(over, zero), like(spread, zero)
-        kept[UNIT * all_sets + s] = like(1.0, zero)
-        for start in range(b * length, columns, period):
-            for j in range(start, start + length):
-                mean[j], rstd[j], offset[j] = rounded, like(over, zero), like(-residue * over, zero)
-    return fine
+        kept[UNIT * all_sets + s] = like(unit, zero)
+        for first in range(b * length, columns, period):
+            for j in range(first, first + length):
+                mean[j], rstd[j] = like(float(rounded) / unit, zero), like(over * unit, zero)
+                offset[j] = like(-float(residue) * over, zero)
 
 
 @njit(**EXACT)
@@ -90,7 +97,7 @@ def blocks_of(c):
 
 @njit(**EXACT)
 def block_of(number, c):
-    """A block: which of `outer`, which row of blocks, where it starts, its rows, columns, extra columns, first column."""
+    """A block: which of `outer`, which row of blocks, its start, rows, columns, extra columns, and first column."""
     down, across = blocks_of(c)
     a, d, first = number // (down * across), number // across % down, number % across * c[7]
     rows, columns = min(c[6], c[4] - d * c[6]), min(c[7], c[1] - first)
@@ -140,10 +147,11 @@ def _stack(one, other, n, m, start, stop, width):
 
 @kernel
 def settle_blocks(
-    first, last, token, wide, item, c, rule, limits, weight_at, bias_at, kept_at, parts_at, found_at, status_at
+    first, last, token, wide, item, c, rule, limits_at, x_at, weight_at, bias_at, kept_at, parts_at, found_at
 ):
     """The blocks of rows merged, the statistics of all sets of one of `outer`, and what each column is written with."""
-    kept, status, width, sets = pointer(kept_at, wide), pointer(status_at, 0), c[1], c[3] // c[2]
+    x, kept, limits = pointer(x_at, token), pointer(kept_at, wide), pointer(limits_at, 0.0)
+    width, sets = c[1], c[3] // c[2]
     down = blocks_of(c)[0]
     for a in range(first, last):
         k = 3 * a * down
@@ -160,10 +168,10 @@ def settle_blocks(
                 _stack(one, other, n, m, extra, width, width)
             step *= 2
         mean, rstd, offset = three(found_at, a, width, 0, wide, item)
-        if not _settle(
-            high, low, square, c, width, c[5], sets, a * sets, c[0] * sets, kept, mean, rstd, offset, limits, rule, wide
-        ):
-            status[0] = 1
+        _settle(
+            high, low, square, x, a * c[9], c, width, c[5], a * sets, c[0] * sets, kept, mean, rstd, offset, limits,
+            rule, wide,
+        )  # fmt: skip
         _weigh(width, 0, c[3], rstd, offset, pointer(weight_at, wide), pointer(bias_at, wide), weight_at, bias_at)
 
 
@@ -179,11 +187,9 @@ def write_blocks(first, last, token, wide, item, c, x_at, y_at, found_at):
 
 
 @kernel
-def forward_together(
-    first, last, token, wide, item, c, rule, limits, x_at, y_at, weight_at, bias_at, kept_at, status_at
-):
+def forward_together(first, last, token, wide, item, c, rule, limits_at, x_at, y_at, weight_at, bias_at, kept_at):
     """Statistics and output of blocks of columns with all their rows."""
-    x, y, kept, status = pointer(x_at, token), pointer(y_at, token), pointer(kept_at, wide), pointer(status_at, 0)
+    x, y, kept, limits = pointer(x_at, token), pointer(y_at, token), pointer(kept_at, wide), pointer(limits_at, 0.0)
     weight, bias, width = pointer(weight_at, wide), pointer(bias_at, wide), c[1]
     scratch = np.empty(9 * c[7])
     work = scratch.ctypes.data
@@ -199,12 +205,10 @@ def forward_together(
             recall(columns, c[2], columns, columns // c[2], s, all_sets, kept, mean, rstd, offset)
         else:
             measure(x, at, width, rows, columns, 0, rule[0], high, low, square, lost, mean, left, sums, wide)
-            fine = _settle(
-                high, low, square, c, columns, 0, columns // c[2], s, all_sets, kept, mean, rstd, offset, limits, rule,
-                wide,
+            _settle(
+                high, low, square, x, a * c[9] + column, c, columns, 0, s, all_sets, kept, mean, rstd, offset, limits,
+                rule, wide,
             )  # fmt: skip
-            if not fine:
-                status[0] = 1
         if c[8]:
             apply_by_row(x, y, at, width, rows, columns, mean, rstd, offset, weight, bias, weight_at, bias_at, wide)
         else:

@@ -20,9 +20,8 @@ from . import costs
 
 __all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "threads"]
 
-# A hand-over costs 10 to 30 microseconds, so a call must be worth several of them; a core moves at least a float32
-# a nanosecond through a kernel.
-WORTH_ELEMENTS = 65_536
+# A hand-over costs 15 to 90 microseconds; a core goes through about ten elements a nanosecond.
+WORTH_ELEMENTS = 393_216
 # Ranges per thread: a thread that the system held up leaves the rest to the others.
 RANGES = 4
 

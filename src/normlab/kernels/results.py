@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from .standardizing import Form, Standardizer, prepare
 
 __all__ = ["Done", "covers", "recall", "standardize", "standardize_backward"]
 
+_AS_IT_IS = nullcontext()
 STORED = {np.dtype(t): np.dtype(s) for t, s in ((np.float32, np.float32), (np.float64, np.float64))}
 # A half comes as it is, or, bfloat16, as its 16 bits.
 STORED |= {np.dtype(np.float16): np.dtype(np.int16), np.dtype(np.uint16): np.dtype(np.uint16)}
@@ -112,7 +114,7 @@ def standardize(
     if running is not None and not recall(found, plan, kept, running):
         return None
     x_at, y_at = x.__array_interface__["data"][0], y.__array_interface__["data"][0]
-    with pool.at_most(threads):
+    with pool.at_most(threads) if threads else _AS_IT_IS:
         done = found.forward(x_at, y_at, found.flat(weight), found.flat(bias), kept)
     return Done(y, kept, plan, found) if done else None
 
@@ -166,7 +168,7 @@ def standardize_backward(
     dx = np.empty_like(x) if out is None else out
     at = [a.__array_interface__["data"][0] for a in (dy, x, dx)]
     parameters = weight is not None or bias is not None
-    with pool.at_most(threads):
+    with pool.at_most(threads) if threads else _AS_IT_IS:
         summed: Any = found.backward(at[0], at[1], at[2], found.flat(weight), kept, parameters)
     if summed is None:
         return dx, None, None

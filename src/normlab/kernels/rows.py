@@ -30,8 +30,8 @@ from .sums import (
 
 __all__ = [
     "FLOOR", "INSIDE", "LIMITS", "MEAN", "NOTHING", "OUTSIDE", "RESIDUE", "ROWS", "RSTD", "SHAPE", "SQUARE", "UNIT",
-    "backward", "backward_each", "carry", "centre_of", "find_unit", "fold", "forward", "inverse", "keep_slopes",
-    "place",
+    "backward", "backward_each", "carried", "carry", "centre_of", "find_unit", "fold", "forward", "inverse",
+    "keep_slopes", "place",
 ]  # fmt: skip
 
 # The weight of set (a, b) is row a // a_repeat % a_count * b_count + b // b_repeat % b_count, of `parts` elements that
@@ -63,16 +63,17 @@ def find_unit(x, start, stride, runs, length, limits):
 def _measure(x, start, stride, runs, length, centre, limits, zero):
     """The mean, what its rounding left, the sum of squares about it, and the unit that all are in."""
     unit, count = like(1.0, zero), float(runs * length)
-    shift = near(x, start, stride, runs, length, zero) if centre else zero
-    ranged = moved = False
+    shift, ranged, moved, placed = zero, False, False, not centre
     while True:  # once, but for rare sets: one place that calls is inlined, three are not
+        if not placed:
+            placed, shift = True, near(x, start, stride, runs, length, unit, zero)
         total, square = moments(x, start, stride, runs, length, unit, shift, zero)
         off = total / count if centre else 0.0
         if not ranged and not limits[1] <= square <= limits[2]:
             ranged = True
             unit = like(find_unit(x, start, stride, runs, length, limits), zero)
-            shift = shift * unit
             if unit != 1:
+                placed = not centre
                 continue
         if not moved and off * total > limits[7] * (square - off * total):
             moved = True
@@ -105,6 +106,12 @@ def inverse(square, unit, eps, rule):
         elif below < least:
             below = least
     return 1.0 / below if below != 0 else 0.0
+
+
+@njit(**INLINE)
+def carried(offset, weight, bias):
+    """offset * weight + bias; an infinite weight does not meet an offset of 0."""
+    return muladd(offset, weight, bias) if offset != 0 else bias
 
 
 @njit(**INLINE)
@@ -159,7 +166,7 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
                 for k in range(parts):
                     w = load(weight, row * parts + k) if weight_at else like(1.0, zero)
                     b = load(bias, row * parts + k) if bias_at else zero
-                    write(x, y, at + k * step, step, unit, centre, rstd * w, muladd(offset, w, b))
+                    write(x, y, at + k * step, step, unit, centre, rstd * w, carried(offset, w, b))
 
 
 @njit(**INLINE)

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from .compiling import INLINE, kernel
-from .halves import like, load, muladd, pointer
+from .halves import like, load, pointer
 from .rows import (
     MEAN,
     RESIDUE,
@@ -19,6 +19,7 @@ from .rows import (
     RSTD,
     SQUARE,
     UNIT,
+    carried,
     carry,
     centre_of,
     find_unit,
@@ -91,7 +92,7 @@ def settle(first, last, token, wide, shape_at, limits_at, x_at, kept_at, found_a
         if state[s] < 0:  # nothing is known yet
             state[s] = MEASURE
             kept[UNIT * sets + s] = like(1.0, zero)
-            kept[MEAN * sets + s] = near(x, start, stride, runs, length, zero) if shape[11] else zero
+            kept[MEAN * sets + s] = near(x, start, stride, runs, length, like(1.0, zero), zero) if shape[11] else zero
             continue
         if not state[s] & MEASURE:
             continue
@@ -105,8 +106,9 @@ def settle(first, last, token, wide, shape_at, limits_at, x_at, kept_at, found_a
         if not state[s] & RANGED and not limits[1] <= square <= limits[2]:
             state[s] |= RANGED
             unit = like(find_unit(x, start, stride, runs, length, limits), zero)
-            kept[UNIT * sets + s], kept[MEAN * sets + s] = unit, shift * unit
             if unit != 1:
+                kept[UNIT * sets + s] = unit
+                kept[MEAN * sets + s] = near(x, start, stride, runs, length, unit, zero) if shape[11] else zero
                 continue
         if not state[s] & MOVED and off * total > limits[7] * (square - off * total):
             state[s] |= MOVED
@@ -136,7 +138,7 @@ def write_slots(first, last, token, wide, shape_at, group, slots, x_at, y_at, we
         else:
             w = load(weight, where) if weight_at else like(1.0, zero)
             b = load(bias, where) if bias_at else zero
-            write(x, y, at, count, unit, centre, rstd * w, muladd(offset, w, b))
+            write(x, y, at, count, unit, centre, rstd * w, carried(offset, w, b))
 
 
 @kernel

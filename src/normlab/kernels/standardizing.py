@@ -15,6 +15,7 @@ from .collapse import Problem, collapse
 from .columns import Rule
 from .halves import compute_dtype
 from .layouts import Layout, lay_out
+from .pages import ask_for_large
 
 __all__ = ["Form", "Standardizer", "prepare"]
 
@@ -66,6 +67,7 @@ class Standardizer:
             np.int64,
         )  # fmt: skip
         self.long = p.count > LONG
+        self.weights = layout.rows * layout.width
         part = p.length if layout.each else layout.step
         self.pieces = -(-part // runs.PIECE)
         self.slots = p.sets * p.runs * (1 if layout.each else layout.parts) * self.pieces
@@ -91,13 +93,12 @@ class Standardizer:
         self, x_at: int, y_at: int, weight: np.ndarray | None, bias: np.ndarray | None, kept: np.ndarray
     ) -> bool:
         """Write y and `kept`, (5, sets): see `rows`. False: these numbers are not for kernels."""
+        ask_for_large(y_at, self.problem.size * self.form.stored.itemsize)
         if self.beside:
-            if columns.forward(
-                self.problem, self.form.stored, x_at, y_at, self.rule, weight, bias, kept, self.form.known
-            ):
-                return True
-            if self.layout is None:
-                return False
+            columns.forward(
+                self.problem, self.form.stored, x_at, y_at, self.rule, weight, bias, kept, self.limits, self.form.known
+            )
+            return True
         layout, size = self.layout, self.problem.size
         assert layout is not None
         weight, bias = self._weights(weight, bias)
@@ -137,6 +138,7 @@ class Standardizer:
         self, dy_at: int, x_at: int, dx_at: int, weight: np.ndarray | None, kept: np.ndarray, parameters: bool
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Write dx; the gradients of weight and bias, flat, where `parameters` are wanted (affine forms only)."""
+        ask_for_large(dx_at, self.problem.size * self.form.stored.itemsize)
         if self.beside:
             found = columns.backward(
                 self.problem, self.form.stored, dy_at, x_at, dx_at, self.rule, weight, kept, self.form.known
@@ -146,14 +148,14 @@ class Standardizer:
         assert layout is not None
         (weight,) = self._weights(weight)
         if layout.each and weight is None:
-            weight = np.ones(layout.rows * layout.width, self.wide)
+            weight = np.ones(self.weights, self.wide)
         ends = (dy_at, x_at, dx_at, _at(weight), _at(kept))
         p = layout.problem
         if self.long:
             items, parts = self._pull_long(dy_at, x_at, dx_at, weight, kept, parameters)
         elif layout.each:
             items = -(-p.sets // self.block)
-            parts = np.empty((items, 2, layout.rows * layout.width))
+            parts = np.empty((items, 2, self.weights))
             arguments = (*self.tokens, *self.fixed, *ends, _at(parts))
             pool.run(rows.backward_each, items, arguments, elements=3 * size)
         else:
@@ -162,8 +164,8 @@ class Standardizer:
             pool.run(rows.backward, p.sets, arguments, elements=3 * size)
         if not parameters:
             return None
-        out = np.empty((2, layout.rows * layout.width), self.wide)
-        by_set = (layout.width, layout.rows) if not layout.each else (layout.rows * layout.width, 1)
+        out = np.empty((2, self.weights), self.wide)
+        by_set = (layout.width, layout.rows) if not layout.each else (self.weights, 1)
         pool.run(rows.fold, 1, (self.tokens[1], self.fixed[0], items, *by_set, _at(parts), _at(out)), elements=0)
         return layout.take_in(out[0]), layout.take_in(out[1])
 
@@ -192,8 +194,11 @@ class Standardizer:
         return items, parts
 
 
-def _at(a: np.ndarray | None) -> int:
-    return 0 if a is None else int(a.__array_interface__["data"][0])
+def _at(a: np.ndarray | int | None) -> int:
+    """The address of an array; an address stays one, for a face whose arrays are not NumPy's."""
+    if a is None or isinstance(a, int):
+        return a or 0
+    return int(a.__array_interface__["data"][0])
 
 
 def _limits(wide: np.dtype, eps: float) -> np.ndarray:

@@ -69,7 +69,7 @@ def _clear(a, cols, zero):
 def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, mean, left, sums, zero):
     """The mean of each column, high + low, and the sum of squares about it (about 0 without `centre`).
 
-    The first `extra` columns have one more row. `mean` + `left` is the mean in the dtype; `lost` and `sums` are for work.
+    The first `extra` columns have one more row. `mean` + `left`: the mean in the dtype; `lost` and `sums` are for work.
     """
     _clear(high, cols, 0.0)
     _clear(low, cols, 0.0)

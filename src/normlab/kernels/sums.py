@@ -69,12 +69,12 @@ def moments(x, start, stride, runs, length, unit, shift, zero):
 
 
 @njit(**INLINE)
-def near(x, start, stride, runs, length, zero):
-    """A value near the mean: that of eight elements, exact where they are equal."""
-    first = load(x, start)
+def near(x, start, stride, runs, length, unit, zero):
+    """A value near the mean, in units of `unit`: that of eight elements, exact where they are equal."""
+    first = load(x, start) * unit
     others = zero
     for i in range(1, 8):
-        others += load(x, start + i * runs // 8 * stride + i * length // 8) - first
+        others += muladd(load(x, start + i * runs // 8 * stride + i * length // 8), unit, -first)
     return first + others * like(0.125, zero)
 
 

@@ -93,8 +93,9 @@ def call(
         by_kernel = fast.standardize(x, ready.plan, ready.rule, weight=weight, bias=bias, running=running, keep=keep)
     moving = held and ready.keeps and not ready.frozen
     if by_kernel is not None:
-        fresh = _fresh(ready, by_kernel.done.mean, by_kernel.done.var, float(ready.plan.count), options) if moving else {}
-        return Call(by_kernel.y, {**held, **fresh} or None, live, by_kernel, definition.affine)
+        if moving:
+            held |= _fresh(ready, by_kernel.done.mean, by_kernel.done.var, float(ready.plan.count), options)
+        return Call(by_kernel.y, held or None, live, by_kernel, definition.affine)
     shown = standardize(x, ready.plan, ready.rule, weight=weight, bias=bias, mask=ready.mask, running=running)
     s = shown.statistics
     if moving and s is not None:

@@ -35,12 +35,17 @@ class Fast:
 
     def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """The gradients of x, weight and bias for `dy`, which may carry `lead` more axes in front."""
-        front = dy.shape[:lead]
-        pulled = [self._pull(one) for one in dy.reshape((-1, *self.x.shape))] if lead else [self._pull(dy)]
         if not lead:
-            return pulled[0]
-        made = [None if p is None else np.stack([one[k] for one in pulled]) for k, p in enumerate(pulled[0])]
-        dx, dweight, dbias = (None if a is None else a.reshape(front + a.shape[1:]) for a in made)
+            return self._pull(dy)
+        front = dy.shape[:lead]
+        held = [self.how["weight"], self.how["bias"]]
+        made: list[np.ndarray | None] = [np.empty(front + self.x.shape, self.x.dtype)]
+        made += [None if a is None else np.empty(front + a.shape) for a in held]
+        for index in np.ndindex(*front):
+            for whole, one in zip(made, self._pull(dy[index]), strict=True):
+                if whole is not None:
+                    whole[index] = one
+        dx, dweight, dbias = made
         assert dx is not None
         return dx, dweight, dbias
 

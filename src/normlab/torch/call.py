@@ -26,6 +26,7 @@ class Call(NamedTuple):
 
     y: Tensor
     state: dict[str, Tensor] | None
+    decided: eager.Decided | None = None  # the kernels that did it
 
 
 def call(
@@ -61,7 +62,7 @@ def _by_kernels(decided: eager.Decided, ready: Ready, momentum: Any) -> Call | N
         held |= traced.new_state(
             FACE, ready, eager.measured(decided, kept), ready.options["momentum"] if momentum is None else momentum
         )
-    return Call(y, held or None)
+    return Call(y, held or None, decided)
 
 
 def normalize(x: Any, pools: str, **given: Any) -> Tensor:

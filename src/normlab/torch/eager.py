@@ -20,11 +20,14 @@ from ..calling import RUNNING, Ready, Rule
 from ..pattern import Plan
 from .arrays import FACE, widen
 
-__all__ = ["Decided", "decide", "measured", "run", "sees_memory"]
+__all__ = ["Decided", "decide", "fits", "measured", "run", "sees_memory"]
 
 STORED = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16", torch.float16: "int16"}
 MEAN, RESIDUE, SQUARE, UNIT = 0, 1, 3, 4  # rows of what a kernel keeps of each set
 PLAIN = (Tensor, torch.nn.Parameter)
+
+if kernels.available():
+    from ..kernels.results import _recall
 
 
 class Decided(NamedTuple):
@@ -35,6 +38,10 @@ class Decided(NamedTuple):
     rule: Rule
     weight: tuple[int, ...] | None  # the shapes that broadcast over the split axes; None where there is none
     bias: tuple[int, ...] | None
+    running: tuple[int, ...] | None
+    learnt: tuple[Any, Any]  # shape and dtype of weight and bias themselves
+    wide: torch.dtype
+    direct: bool  # parameters are read where they lie
 
 
 def sees_memory(x: Tensor) -> bool:
@@ -60,35 +67,69 @@ def decide(ready: Ready) -> Decided | None:
     weight, bias = (ready.targets[n] if n is not None and n in ready.live else None for n in d.affine)
     if weight is not None and bias is not None and weight != bias:
         return None
-    return _decided(ready.x, plan, ready.rule, weight, bias, ready.frozen)
+    return _decided(ready, plan, weight, bias)
 
 
 def _decided(
-    x: Tensor, plan: Plan, rule: Rule, weight: tuple[int, ...] | None, bias: tuple[int, ...] | None, frozen: bool
+    ready: Ready, plan: Plan, weight: tuple[int, ...] | None, bias: tuple[int, ...] | None
 ) -> Decided | None:  # fmt: skip
     import numpy as np
 
     from ..kernels.standardizing import Form, prepare
 
-    size = x.element_size()
-    if x.data_ptr() % size:
+    x, rule = ready.x, ready.rule
+    if x.data_ptr() % x.element_size():
         return None
     affine = weight if weight is not None else bias
-    found = prepare(
-        plan,
-        Form(x.stride(), np.dtype(STORED[x.dtype]), affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, frozen),
+    form = Form(
+        x.stride(), np.dtype(STORED[x.dtype]), affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, ready.frozen
     )
-    return None if isinstance(found, str) else Decided(found, plan, rule, weight, bias)
+    found = prepare(plan, form)
+    if isinstance(found, str):
+        return None
+    learnt = tuple(_looks(ready.live.get(n or "")) for n in ready.definition.affine)
+    wide = torch.float64 if x.dtype is torch.float64 else torch.float32
+    return Decided(found, plan, rule, weight, bias, ready.targets.get(RUNNING[0]), learnt, wide, _direct(found, weight is None))
+
+
+def _looks(a: Tensor | None) -> Any:
+    return None if a is None else (a.shape, a.dtype)
+
+
+def _direct(found: Any, bare: bool) -> bool:
+    """Whether the kernel takes weight and bias as they lie in memory, so that their addresses are enough."""
+    layout = found.layout
+    if found.beside or layout is None or not found.in_order:
+        return False
+    return not layout.each or (not bare and layout.own == (layout.problem.length, 1))
+
+
+def fits(decided: Decided, weight: Tensor | None, bias: Tensor | None) -> bool:
+    """Whether parameters are what they were when it was decided."""
+    for a, looks in zip((weight, bias), decided.learnt, strict=True):
+        if a is None:
+            if looks is not None:
+                return False
+        elif looks is None or type(a) not in PLAIN or not a.is_cpu or (a.shape, a.dtype) != looks:
+            return False
+    return True
 
 
 def run(
-    decided: Decided, x: Tensor, weight: Tensor | None, bias: Tensor | None, running: tuple[Tensor, Tensor] | None
+    decided: Decided, x: Tensor, weight: Tensor | None, bias: Tensor | None,
+    running: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor] | None:  # fmt: skip
     """y, and what the kernel kept of every set; None where it meets numbers that are not for kernels."""
     try:
-        if torch.is_grad_enabled() and any(a is not None and a.requires_grad for a in (x, weight, bias)):
-            made: tuple[Tensor, Tensor] = _Standardize.apply(x, weight, bias, running, decided)
-            return made
+        if torch.is_grad_enabled() and (
+            x.requires_grad
+            or (weight is not None and weight.requires_grad)
+            or (bias is not None and bias.requires_grad)
+        ):
+            kept: list[Tensor] = []
+            # Function.apply itself first looks for what torch.func left behind: here there is none.
+            y = super(torch.autograd.Function, _Standardize).apply(x, weight, bias, running, decided, kept)
+            return y, kept[0]
         return _forward(decided, x, weight, bias, running)
     except _Refused:
         return None
@@ -101,18 +142,30 @@ class _Refused(Exception):
 def _forward(
     decided: Decided, x: Tensor, weight: Tensor | None, bias: Tensor | None, running: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    import numpy as np
-
-    from ..kernels.results import _recall
-
     found, y = decided.standardizer, torch.empty_like(x)
-    kept = np.empty((5, found.problem.sets), found.wide)
-    if running is not None:
-        _recall(found, decided.plan, kept, tuple(_array(a, None) for a in running))
-    w, b = found.flat(_array(weight, decided.weight)), found.flat(_array(bias, decided.bias))
-    if not found.forward(x.data_ptr(), y.data_ptr(), w, b, kept):
+    kept = torch.empty((5, found.problem.sets), dtype=decided.wide)
+    if running is not None and not _recall(found, decided.plan, kept.numpy(), tuple(_array(a, None) for a in running)):
         raise _Refused
-    return y, torch.from_numpy(kept)
+    w, b, at = _parameters(decided, weight, bias, kept)
+    if not found.forward(x.data_ptr(), y.data_ptr(), w, b, at):
+        raise _Refused
+    return y, kept
+
+
+def _parameters(decided: Decided, weight: Tensor | None, bias: Tensor | None, kept: Tensor) -> tuple[Any, Any, Any]:
+    """Weight, bias and what is kept as a kernel takes them: addresses where it can, for they cost a tenth of arrays."""
+    if decided.direct and _lies_ready(weight, decided.wide) and _lies_ready(bias, decided.wide):
+        return _at(weight), _at(bias), kept.data_ptr()
+    flat = decided.standardizer.flat
+    return flat(_array(weight, decided.weight)), flat(_array(bias, decided.bias)), kept.numpy()
+
+
+def _lies_ready(a: Tensor | None, wide: torch.dtype) -> bool:
+    return a is None or (a.dtype is wide and a.is_contiguous())
+
+
+def _at(a: Tensor | None) -> int | None:
+    return None if a is None else a.data_ptr()
 
 
 def _array(a: Tensor | None, shape: tuple[int, ...] | None) -> Any:
@@ -125,21 +178,22 @@ def _array(a: Tensor | None, shape: tuple[int, ...] | None) -> Any:
 class _Standardize(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, running: Any, decided: Decided
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, running: Any, decided: Decided,
+        told: list[Tensor],
+    ) -> Tensor:  # fmt: skip
         y, kept = _forward(decided, x, weight, bias, running)
+        told.append(kept)
         ctx.save_for_backward(x, weight, kept, *(running or ()))
-        ctx.decided, ctx.bias = decided, None if bias is None else (bias.shape, bias.dtype)
-        ctx.mark_non_differentiable(kept)
-        return y, kept
+        ctx.decided = decided
+        return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor, _: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, kept, *running = ctx.saved_tensors
         batched = _functorch.is_legacy_batchedtensor(dy)  # torch.autograd.grad(is_grads_batched=True)
-        if torch.is_grad_enabled() or batched or not sees_memory(dy) or not sees_memory(x):
-            return *_differentiated(ctx, dy, x, weight, tuple(running) or None), None, None
-        return *_backward(ctx, dy, x, weight, kept), None, None
+        if torch.is_grad_enabled() or batched or not sees_memory(dy):
+            return *_differentiated(ctx, dy, x, weight, tuple(running) or None), None, None, None
+        return *_backward(ctx, dy, x, weight, kept), None, None, None
 
 
 def _backward(
@@ -150,21 +204,23 @@ def _backward(
     if dy.stride() != x.stride() or dy.data_ptr() % dy.element_size():
         dy = torch.empty_like(x).copy_(dy)
     wanted = any(ctx.needs_input_grad[1:3])
-    w = found.flat(_array(weight, decided.weight))
-    sums = found.backward(dy.data_ptr(), x.data_ptr(), dx.data_ptr(), w, kept.numpy(), wanted)
+    w, _, at = _parameters(decided, weight, None, kept)
+    sums = found.backward(dy.data_ptr(), x.data_ptr(), dx.data_ptr(), w, at, wanted)
     if sums is None:
         return dx, None, None
-    order = found.problem.order
-    dweight = None if weight is None else _own(sums[0], decided.weight, order, weight.shape, weight.dtype)
-    dbias = None if ctx.bias is None else _own(sums[1], decided.bias, order, *ctx.bias)
+    dweight = None if weight is None else _own(found, sums[0], decided.weight, *decided.learnt[0])
+    dbias = None if decided.bias is None else _own(found, sums[1], decided.bias, *decided.learnt[1])
     return dx, dweight, dbias
 
 
-def _own(flat: Any, target: Any, order: tuple[int, ...], shape: torch.Size, dtype: torch.dtype) -> Tensor:
+def _own(found: Any, flat: Any, target: Any, shape: torch.Size, dtype: torch.dtype) -> Tensor:
     """A gradient that lies as x lies in memory, in its parameter's own shape."""
-    g = torch.from_numpy(flat).reshape([target[k] for k in order])
-    back = sorted(range(len(order)), key=order.__getitem__)
-    return g.permute(back).reshape(shape).to(dtype)
+    g = torch.from_numpy(flat)
+    if not found.in_order:
+        order = found.problem.order
+        g = g.reshape([target[k] for k in order]).permute(sorted(range(len(order)), key=order.__getitem__))
+    g = g if g.shape == shape else g.reshape(shape)
+    return g if g.dtype is dtype else g.to(dtype)
 
 
 def _differentiated(
@@ -180,7 +236,7 @@ def _differentiated(
     dx, dweight = (next(found) if needed else None for needed in ctx.needs_input_grad[:2])
     dbias = None
     if ctx.needs_input_grad[2]:
-        shape, dtype = ctx.bias
+        shape, dtype = decided.learnt[1]
         axes = [k for k, size in enumerate(decided.bias or ()) if size == 1]
         g = widen(dy).reshape(decided.plan.split)
         dbias = (g.sum(axes) if axes else g).reshape(shape).to(dtype)
