@@ -91,7 +91,8 @@ class Torch(Face):
         named = {**dict(made.named_parameters()), **inputs}
         dx, *found = self.torch.autograd.grad(y, [x, *named.values()], self.array(work.dy))
         grads = {n: self.back(g) for n, g in zip(named, found, strict=True)}
-        return Done(self.back(y), state, self.back(dx), grads, _lies(x.shape, x.stride(), y.stride()))
+        lies = all(_lies(x.shape, x.stride(), a.stride()) for a in (y, dx))
+        return Done(self.back(y), state, self.back(dx), grads, lies)
 
     def gradient(self, function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> np.ndarray:
         return self.back(self.torch.func.vjp(function, self.array(x))[1](self.array(dy))[0])

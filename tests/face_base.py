@@ -70,7 +70,7 @@ def _wide(a: np.ndarray) -> np.ndarray:
 
 
 class Done(NamedTuple):
-    """What came of it; `lies` says whether y lies in memory as x does, None where the framework does not tell."""
+    """What came of it; `lies` says whether y and dx lie in memory as x does, None where the framework does not tell."""
 
     y: np.ndarray
     state: dict[str, np.ndarray]

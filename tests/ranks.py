@@ -5,6 +5,7 @@ Started by spawn, once for all tests of a module; every task gets a process grou
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import tempfile
@@ -19,20 +20,27 @@ __all__ = ["Ranks"]
 
 PATIENCE_S = 10.0
 """What a process waits for the others inside a task; the whole task may take 9 times as long before it is a failure."""
+START_S = 600.0
+"""What all of them may take to start: each imports torch, on a machine that may have much else to do."""
 
 
 class Ranks:
-    """`run(task, *arguments)` calls `task(rank, *arguments)` in every process and gives the list of results."""
+    """`run(task, *arguments)` calls `task(rank, *arguments)` in every process and gives the list of results.
 
-    def __init__(self, count: int) -> None:
+    The tasks are functions of `module`.
+    """
+
+    def __init__(self, count: int, module: str) -> None:
         context = multiprocessing.get_context("spawn")
         self.ends, self.processes = [], []
         for rank in range(count):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(rank, count, there), daemon=True)
+            process = context.Process(target=_serve, args=(rank, count, module, there), daemon=True)
             process.start()
             self.ends.append(here)
             self.processes.append(process)
+        for rank, end in enumerate(self.ends):
+            assert end.poll(START_S) and end.recv() == "ready", f"rank {rank} did not start"
 
     def run(self, task: Callable[..., Any], *arguments: Any, patience_s: float = PATIENCE_S) -> list[Any]:
         """Raises AssertionError with the traceback of whoever failed, or where one did not answer in time."""
@@ -55,12 +63,14 @@ class Ranks:
             process.join(PATIENCE_S)
 
 
-def _serve(rank: int, count: int, end: Connection) -> None:
+def _serve(rank: int, count: int, module: str, end: Connection) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # the tests talk to nobody else
     import torch
     import torch.distributed as dist
 
     torch.set_num_threads(1)
+    importlib.import_module(module)
+    end.send("ready")
     while True:
         try:
             task, arguments, store, patience_s = end.recv()

@@ -40,7 +40,7 @@ def judge(row: Row, work: Work, truth: Truth) -> None:
         done = faces.of(row["face"]).run(work)
     check(spoken_row(row), done, truth, work)
     if row["memory"] in DENSE and work.x.size and done.lies is not None:
-        assert done.lies, f"{spoken_row(row)}: y does not lie in memory as x does"
+        assert done.lies, f"{spoken_row(row)}: y or dx does not lie in memory as x does"
 
 
 def meet(row: Row, seed: int = 0) -> None:

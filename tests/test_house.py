@@ -31,7 +31,7 @@ LEVELS = {
     "constraints": 1, "formula": 1, "pattern": 1,
     "definition": 2, "initialization": 2, "sharing": 2,
     "methods": 3,
-    "blueprint": 4, "calling": 4, "fitting": 4, "kernels": 4, "operations": 4, "registry": 4, "signatures": 4, "traced": 4,
+    "blueprint": 4, "calling": 4, "fitting": 4, "kernels": 4, "operations": 4, "registry": 4, "signatures": 4, "windowing": 4, "traced": 4,
     "jax": 5, "mlx": 5, "numpy": 5, "torch": 5,
     "data": 6, "functional": 6,
     "boards": 7, "cards": 7, "note_functions": 7, "result": 7, "walkthrough": 7,

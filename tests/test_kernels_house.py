@@ -17,9 +17,10 @@ import pytest
 from comparing import same_bytes
 from kernel_cases import Case
 from normlab import kernels
+from normlab.kernels import pool
 from normlab.pattern import parse
 
-pool = pytest.importorskip("normlab.kernels.pool", reason="kernels need Numba")
+pytest.importorskip("numba", reason="kernels need Numba")
 
 SHARED = [
     Case("... [c]", (700, 768), "c"),

@@ -34,14 +34,14 @@ REST = (4, 3)
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[Ranks]:
-    made = Ranks(2)
+    made = Ranks(2, __name__)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
 def four() -> Iterator[Ranks]:
-    made = Ranks(4)
+    made = Ranks(4, __name__)
     yield made
     made.stop()
 

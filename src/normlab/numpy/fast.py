@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import kernels
-from ..calling import Ready, Rule, own_forward, to_own
-from ..operations import Operations
+from ..calling import Ready, Rule
 from ..pattern import Plan
+from ..windowing import Window, through_window
 from .arrays import HALF
 
 __all__ = ["Fast", "Windowed", "standardize", "windowed"]
@@ -82,7 +82,7 @@ class Windowed:
 
     y: np.ndarray
     x: np.ndarray
-    arguments: tuple[Any, ...]
+    window: Window
 
     def pull(self, dy: np.ndarray, lead: int = 0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """The gradient of x for `dy`, which may carry `lead` more axes in front; nothing else has one."""
@@ -90,55 +90,21 @@ class Windowed:
         for index in np.ndindex(*dy.shape[:lead]):
             like = np.empty_like(self.x)
             like[...] = dy[index]
-            dx[index] = kernels.window_power_backward(_bits(like), _bits(self.x), *self.arguments).view(self.x.dtype)
+            dx[index] = kernels.window_power_backward(_bits(like), _bits(self.x), *self.window).view(self.x.dtype)
         return dx, {}
-
-
-class _NotOfThisFamily(Exception):
-    """A forward asked for another operation than the window's."""
-
-
-def _other(*_: Any) -> Any:
-    raise _NotOfThisFamily
-
-
-class _Window(Operations):
-    """Operations of which there is only one, the sliding window, and that one is a kernel's."""
-
-    def __init__(self, layout: str) -> None:
-        super().__init__(np, layout, erf=_other, random=_other, stop=_other, eigh=_other)
-        self.seen: tuple[np.ndarray, np.ndarray, str, tuple[Any, ...]] | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        raise _NotOfThisFamily
-
-    def window_power(
-        self, x: np.ndarray, name: str, before: int, after: int, *, k: float, alpha: float, beta: float
-    ) -> np.ndarray:  # fmt: skip
-        if self.seen is not None:
-            raise _NotOfThisFamily
-        window = (before, after, k, alpha, beta)
-        y = kernels.window_power(_bits(x), self.layout.split().index(name), *window)
-        if y is None:
-            raise _NotOfThisFamily
-        self.seen = (x, y, name, window)
-        found: np.ndarray = y.view(x.dtype)
-        return found
 
 
 def windowed(ready: Ready, *, training: bool, keep: bool) -> Windowed | None:
     """Run a forward that is the sliding window and nothing else; None for any other."""
-    d, x = ready.definition, ready.x
-    if not kernels.available() or d.params or d.states or d.inputs:
+    if not kernels.available():
         return None
-    ops = _Window(d.layout)
-    try:
-        y, _ = own_forward(ops, d, x, {}, {}, ready.options, layout=ready.layout, training=training)
-    except _NotOfThisFamily:
+
+    def run(x: np.ndarray, window: Window) -> np.ndarray | None:
+        y = kernels.window_power(_bits(x), *window)
+        return None if y is None else y.view(x.dtype)
+
+    found = through_window(np, ready, run, same=np.shares_memory, training=training)
+    if found is None:
         return None
-    # Whatever a forward did to x before, or to the result after, would be missing on the way back.
-    if ops.seen is None or not (np.shares_memory(ops.seen[0], x) and np.shares_memory(ops.seen[1], y)):
-        return None
-    own, missing = to_own(d.layout, ready.layout, x.ndim)
-    axis = own[d.layout.split().index(ops.seen[2]) - missing]
-    return Windowed(y, x.copy(order="K") if keep else x, (axis, *ops.seen[3]))
+    y, window = found
+    return Windowed(y, ready.x.copy(order="K") if keep else ready.x, window)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import traced
 from ..calling import RUNNING, Ready, prepare
 from ..definition import Definition
-from . import compiled, eager
+from . import compiled, eager, windowed
 from .arrays import FACE, widen
 from .layout import laid_out, with_gradient_like
 
@@ -40,6 +40,9 @@ def call(
         seen = with_gradient_like(x) if isinstance(x, Tensor) else x
         training, momentum, key, measure = (given.pop(n, d) for n, d in GIVEN)
         ready = prepare(FACE, definition, seen, arrays, state, options, training=training, shared=measure is not None, **given)
+        window = windowed.run(ready, training) if ready.plan is None else None
+        if window is not None:
+            return Call(window, dict(ready.held) or None)
         decided = None if measure is not None else eager.decide(ready)
         done = None if decided is None else _by_kernels(decided, ready, momentum)
         if done is not None:

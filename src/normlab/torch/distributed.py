@@ -96,6 +96,8 @@ class Together:
             )
         self.given, self.name = group, name
         self.number: int | None = None
+        # Not a decorator: it would import the compiler for everybody.
+        self.call = torch.compiler.disable(self._call)
 
     def __deepcopy__(self, memo: Any) -> Together:
         return self  # a group cannot be copied, and the copy of a layer is the same layer in another process too
@@ -117,8 +119,7 @@ class Together:
             raise UsageError(f"{self.name}: rank {dist.get_rank()} is not in its process_group.", hint=ELSEWHERE)
         return group if dist.get_world_size(group) > 1 else None
 
-    @torch.compiler.disable
-    def call(
+    def _call(
         self, definition: Definition, x: Any, arrays: Mapping[str, Any], state: Mapping[str, Any],
         options: Mapping[str, Any], *, training: bool, **given: Any,
     ) -> Call:  # fmt: skip

@@ -8,6 +8,7 @@ second derivative is that of the formula.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -23,11 +24,14 @@ from .arrays import FACE, widen
 __all__ = ["Decided", "decide", "fits", "measured", "run", "sees_memory"]
 
 STORED = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16", torch.float16: "int16"}
-MEAN, RESIDUE, SQUARE, UNIT = 0, 1, 3, 4  # rows of what a kernel keeps of each set
+MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # rows of what a kernel keeps of each set
 PLAIN = (Tensor, torch.nn.Parameter)
 
 if kernels.available():
+    import numpy
+
     from ..kernels.results import _recall
+    from ..kernels.standardizing import Form, prepare
 
 
 class Decided(NamedTuple):
@@ -41,6 +45,7 @@ class Decided(NamedTuple):
     running: tuple[int, ...] | None
     learnt: tuple[Any, Any]  # shape and dtype of weight and bias themselves
     wide: torch.dtype
+    whole: bool  # running statistics are one for each set, in the order of memory
     direct: bool  # parameters are read where they lie
 
 
@@ -73,23 +78,23 @@ def decide(ready: Ready) -> Decided | None:
 def _decided(
     ready: Ready, plan: Plan, weight: tuple[int, ...] | None, bias: tuple[int, ...] | None
 ) -> Decided | None:  # fmt: skip
-    import numpy as np
-
-    from ..kernels.standardizing import Form, prepare
-
     x, rule = ready.x, ready.rule
     if x.data_ptr() % x.element_size():
         return None
     affine = weight if weight is not None else bias
     form = Form(
-        x.stride(), np.dtype(STORED[x.dtype]), affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, ready.frozen
+        x.stride(), numpy.dtype(STORED[x.dtype]), affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, ready.frozen
     )
     found = prepare(plan, form)
     if isinstance(found, str):
         return None
     learnt = tuple(_looks(ready.live.get(n or "")) for n in ready.definition.affine)
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
-    return Decided(found, plan, rule, weight, bias, ready.targets.get(RUNNING[0]), learnt, wide, _direct(found, weight is None))
+    running = ready.targets.get(RUNNING[0]) if ready.held else None
+    whole = running is not None and math.prod(running) == found.problem.sets and found.problem.back in ((), (0,))
+    return Decided(
+        found, plan, rule, weight, bias, running, (learnt[0], learnt[1]), wide, whole, _direct(found, weight is None)
+    )
 
 
 def _looks(a: Tensor | None) -> Any:
@@ -144,7 +149,7 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     found, y = decided.standardizer, torch.empty_like(x)
     kept = torch.empty((5, found.problem.sets), dtype=decided.wide)
-    if running is not None and not _recall(found, decided.plan, kept.numpy(), tuple(_array(a, None) for a in running)):
+    if running is not None and not _given(decided, kept.numpy(), running):
         raise _Refused
     w, b, at = _parameters(decided, weight, bias, kept)
     if not found.forward(x.data_ptr(), y.data_ptr(), w, b, at):
@@ -158,6 +163,29 @@ def _parameters(decided: Decided, weight: Tensor | None, bias: Tensor | None, ke
         return _at(weight), _at(bias), kept.data_ptr()
     flat = decided.standardizer.flat
     return flat(_array(weight, decided.weight)), flat(_array(bias, decided.bias)), kept.numpy()
+
+
+def _given(decided: Decided, kept: Any, running: tuple[Tensor, Tensor]) -> bool:
+    """Fill in statistics that are given; the usual ones in few steps."""
+    mean, var = (a.detach().numpy() for a in running)
+    rule, found = decided.rule, decided.standardizer
+    if not (decided.whole and rule.eps and rule.eps_rule == "inside" and mean.dtype == kept.dtype == var.dtype):
+        return bool(_recall(found, decided.plan, kept, (mean, var)))
+    kept[MEAN], kept[RESIDUE], kept[SQUARE], kept[UNIT] = mean.reshape(-1) if rule.centre else 0.0, 0.0, var.reshape(-1), 1.0
+    with numpy.errstate(invalid="ignore"):
+        kept[RSTD] = 1.0 / numpy.sqrt(numpy.add(kept[SQUARE], rule.eps, dtype=numpy.float64))
+    return True
+
+
+def move(decided: Decided, kept: Tensor, mean: Tensor, var: Tensor, momentum: float, biased: bool) -> None:
+    """Move running statistics, of which there is one of each for every set, in place."""
+    k, count = kept.numpy(), decided.plan.count
+    unit = k[UNIT]
+    square = k[SQUARE] / (unit * unit)
+    if not biased:
+        square *= count / max(count - 1, 1)
+    mean.lerp_(torch.from_numpy((k[MEAN] + k[RESIDUE]) / unit), momentum)
+    var.lerp_(torch.from_numpy(square), momentum)
 
 
 def _lies_ready(a: Tensor | None, wide: torch.dtype) -> bool:

@@ -163,11 +163,18 @@ class Layer(torch.nn.Module):
         something = 0 not in x.shape or self.together is not None  # it knows of the other processes' batches
         if moves and not again and done.state is not None and something:
             self._move(state, done.state)
-        if done.decided is not None and not moves and self.together is None:
+        if done.decided is not None and self.together is None and not (moves and not self._moves_simply(done.decided)):
             if len(self._decided) >= MOST_DECIDED:
                 self._decided.clear()
             self._decided[x.shape, x.stride(), x.dtype, self.training] = done.decided
         return done.y
+
+    def _moves_simply(self, decided: eager.Decided) -> bool:
+        """Whether running statistics need no more than `eager.move`."""
+        held = [self._buffers.get(n) for n in RUNNING]
+        return decided.whole and self.options["momentum"] is not None and all(
+            a is not None and a.dtype is decided.wide for a in held
+        )
 
     def _at_once(self, x: Any) -> Tensor | None:
         """The output, where a call like this one was decided before; checking anew costs more than a small call."""
@@ -179,13 +186,22 @@ class Layer(torch.nn.Module):
         weight, bias = (None if n is None else self._parameters.get(n) for n in self.definition.affine)
         if x.data_ptr() % x.element_size() or not eager.fits(decided, weight, bias):
             return None
-        running = None
-        if self.blueprint.states:
-            held = [self._buffers.get(n) for n in RUNNING]
-            if any(a is None or not eager.sees_memory(a) for a in held):
-                return None
-            running = tuple(widen(a).reshape(decided.running) for a in held)
-        made = eager.run(decided, x, weight, bias, running)
+        if not self.blueprint.states:
+            made = eager.run(decided, x, weight, bias)
+            return None if made is None else made[0]
+        mean, var = self._buffers.get(RUNNING[0]), self._buffers.get(RUNNING[1])
+        if mean is None or var is None or not eager.sees_memory(mean) or not eager.sees_memory(var):
+            return None
+        if not self.training:
+            made = eager.run(decided, x, weight, bias, (mean.reshape(decided.running), var.reshape(decided.running)))
+            return None if made is None else made[0]
+        if not self._moves_simply(decided):
+            return None
+        made = eager.run(decided, x, weight, bias)
+        if made is not None and not recomputing():
+            options = self.options
+            eager.move(decided, made[1], mean, var, options["momentum"], options["running_var_biased"])
+            self._buffers[COUNT].add_(1)
         return None if made is None else made[0]
 
     def _move(self, state: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> None:
