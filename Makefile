@@ -16,7 +16,7 @@ TESTS ?=
 # An environment knows its own folder by name: where this folder was moved or copied, it is made again.
 $(shell [ ! -f .venv/.where ] || [ "`cat .venv/.where`" = "`pwd -P`" ] || rm -rf .venv)
 
-.PHONY: help demo test test-all messages pictures clean
+.PHONY: help demo test test-all messages pictures bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -43,6 +43,9 @@ messages: .venv/.test
 pictures: .venv/.test
 	$(PY) docs/pictures.py
 	$(PY) examples/execute.py
+
+bench: .venv/.test
+	$(PY) benchmarks/speed.py
 
 clean:
 	rm -rf .venv build dist normlab.pot normlab-report.html

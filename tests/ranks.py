@@ -5,6 +5,7 @@ Started by spawn, once for all tests of a module; every task gets a process grou
 
 from __future__ import annotations
 
+import copy
 import importlib
 import multiprocessing
 import os
@@ -35,18 +36,24 @@ class Ranks:
         self.ends, self.processes = [], []
         for rank in range(count):
             here, there = context.Pipe()
-            process = context.Process(target=_serve, args=(rank, count, module, there), daemon=True)
+            process = context.Process(target=_serve, args=(rank, module, there), daemon=True)
             process.start()
             self.ends.append(here)
             self.processes.append(process)
         for rank, end in enumerate(self.ends):
             assert end.poll(START_S) and end.recv() == "ready", f"rank {rank} did not start"
 
+    def first(self, count: int) -> Ranks:
+        """The first of them alone, as a group of `count`."""
+        some = copy.copy(self)
+        some.ends = self.ends[:count]
+        return some
+
     def run(self, task: Callable[..., Any], *arguments: Any, patience_s: float = PATIENCE_S) -> list[Any]:
         """Raises AssertionError with the traceback of whoever failed, or where one did not answer in time."""
         with tempfile.TemporaryDirectory() as folder:
             for end in self.ends:
-                end.send((task, arguments, str(Path(folder, "store")), patience_s))
+                end.send((task, arguments, len(self.ends), str(Path(folder, "store")), patience_s))
             answers = []
             for rank, end in enumerate(self.ends):
                 assert end.poll(9 * PATIENCE_S), f"rank {rank} hung in {task.__name__}"
@@ -63,7 +70,7 @@ class Ranks:
             process.join(PATIENCE_S)
 
 
-def _serve(rank: int, count: int, module: str, end: Connection) -> None:
+def _serve(rank: int, module: str, end: Connection) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # the tests talk to nobody else
     import torch
     import torch.distributed as dist
@@ -73,7 +80,7 @@ def _serve(rank: int, count: int, module: str, end: Connection) -> None:
     end.send("ready")
     while True:
         try:
-            task, arguments, store, patience_s = end.recv()
+            task, arguments, count, store, patience_s = end.recv()
         except EOFError:
             return
         try:

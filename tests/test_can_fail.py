@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import faces
 import normlab as nl
 import test_accuracy as accuracy
 import test_against_torch as torchs
@@ -150,7 +151,7 @@ def differences() -> None:
 
 
 def goals(dtype: str, ratio: float) -> Callable[[], None]:
-    return lambda: accuracy.test_the_worst_set_is_within_the_goals(LN, "... c", dtype, ratio)
+    return lambda: [accuracy.goal(faces.of("numpy"), LN, "... c", dtype, ratio, length) for length in accuracy.LENGTHS] and None
 
 
 def twin(d: Any = BN, dtype: str = "float64") -> Callable[[], None]:
@@ -171,7 +172,7 @@ def evaluation() -> None:
 
 
 def half() -> None:
-    accuracy.test_half_precision_output_is_within_one_unit(LN, 1e2)
+    accuracy.half(faces.of("numpy"), LN, 1e2)
 
 
 def float32_rounded_once() -> None:
@@ -208,16 +209,17 @@ CAUGHT: list[tuple[Callable[[Patch], None], list[Callable[[], None]]]] = [
     ids=[f"{f.__name__}-{k}" for f, checks in CAUGHT for k in range(len(checks))],
 )  # fmt: skip
 def test_a_planted_fault_is_caught(fault: Callable[[Patch], None], check: Callable[[], None], monkeypatch: Patch) -> None:
-    fitting._fit.cache_clear()
-    check()  # without the fault
-    fitting._fit.cache_clear()  # plans were made with the true lines
-    try:
-        with monkeypatch.context() as patch:
-            fault(patch)
-            with pytest.raises(AssertionError):
-                check()
-    finally:
+    with faces.without_kernels():  # the faults are planted into the formula; kernels are compared with it
         fitting._fit.cache_clear()
+        check()  # without the fault
+        fitting._fit.cache_clear()  # plans were made with the true lines
+        try:
+            with monkeypatch.context() as patch:
+                fault(patch)
+                with pytest.raises(AssertionError):
+                    check()
+        finally:
+            fitting._fit.cache_clear()
 
 
 @pytest.mark.parametrize("row", ["forward", "gradient", "half", "worked", "identity"])

@@ -34,7 +34,7 @@ LEVELS = {
     "blueprint": 4, "calling": 4, "fitting": 4, "kernels": 4, "operations": 4, "registry": 4, "signatures": 4, "windowing": 4, "traced": 4,
     "jax": 5, "mlx": 5, "numpy": 5, "torch": 5,
     "data": 6, "functional": 6,
-    "boards": 7, "cards": 7, "note_functions": 7, "result": 7, "walkthrough": 7,
+    "boards": 7, "cards": 7, "note_functions": 7, "result": 7, "tabs": 7, "walkthrough": 7,
     "benchmark": 8, "experiments": 8, "surgery": 8,
     "report": 9,
     "cli": 10, "__main__": 10,

@@ -76,6 +76,16 @@ def test_squares_that_leave_the_range(x: np.ndarray) -> None:
         in_rows(x, r, eps=eps, centre=False, spread="rms")
 
 
+@pytest.mark.parametrize("size", [1e-18, 1e-15, 1e15, 1e17])
+def test_running_statistics_come_back_out_of_their_units(size: float) -> None:
+    """XLA makes a / b / b into a / (b * b), and the square of a unit of 2**-88 is 0 in float32."""
+    x = (size * (np.random.default_rng(0).standard_normal((50, 4)) + 1)).astype(np.float32)
+    zero = jnp.zeros(4)
+    _, mean, var = nl.functional.batch_norm(jnp.asarray(x), running_mean=zero, running_var=zero, momentum=1.0, eps=0.0)
+    compare(np.asarray(mean), x.mean(0, dtype=np.float64), "running")
+    compare(np.asarray(var), x.var(0, ddof=1, dtype=np.float64), "running")
+
+
 @pytest.mark.parametrize("count", [24, 1000, 100_003])
 @pytest.mark.parametrize("value", [0.0, 1000.1, -7e-20, 65504.0, 3.3e7, 1e30])
 def test_a_constant_set_gives_exactly_the_bias(value: float, count: int) -> None:

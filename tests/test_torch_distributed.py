@@ -33,17 +33,15 @@ REST = (4, 3)
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[Ranks]:
-    made = Ranks(2, __name__)
+def four() -> Iterator[Ranks]:
+    made = Ranks(4, __name__)
     yield made
     made.stop()
 
 
 @pytest.fixture(scope="module")
-def four() -> Iterator[Ranks]:
-    made = Ranks(4, __name__)
-    yield made
-    made.stop()
+def two(four: Ranks) -> Ranks:
+    return four.first(2)
 
 
 @pytest.fixture(params=["two", "four"])

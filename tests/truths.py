@@ -67,11 +67,15 @@ def _scales_of_all(work: Work, done: Done) -> Scales:
     """Of a method given by its forward: each array's largest number, or that of the call on absolute values.
 
     There nothing cancels, so it is what the sums were made of. A weight's sums are long and may be taken one by one,
-    in eight lanes at least: half a unit for every element of a lane, where all fall the same way.
+    in eight lanes at least: half a unit for every element of a lane, where all fall the same way. Where they divide,
+    and what divides came of a cancellation, the quotient is off by as much more, and its slope by the square of that.
     """
     with without_kernels():
         sums = of("numpy").run(work.absolute())
-    growth = 1.0 + (work.x.size / work.channels / 64 if work.definition.role == "weight" else 0.0)
+    growth = 1.0
+    if work.definition.role == "weight":
+        growth += work.x.size / work.channels / 64
+        growth *= max(1.0, _finite(done.y) / max(_finite(sums.y), 1e-300)) ** 2
 
     def largest(a: np.ndarray | None, b: np.ndarray | None) -> float:
         return 0.0 if a is None or b is None else growth * max(_finite(a), _finite(b))
@@ -94,6 +98,8 @@ def _scales_of_sets(work: Work, done: Done) -> Scales:
     largest = _largest(z, sets)
     with np.errstate(divide="ignore", invalid="ignore"):
         dx = _largest(np.where(below == 0, 0.0, g * np.abs(weight) / below), sets)
+        if work.mask is not None:  # what is masked out may lie many spreads away, and pulls with that weight
+            dx = dx * (1.0 + largest) ** 2
     summed = {d.affine[0]: g * largest, d.affine[1]: g}
     grads = {n: np.bincount(channel.ravel(), summed[n].ravel(), work.channels) for n in done.grads}
     state = {n: _finite(x) ** (2 if "var" in n else 1) if "var" not in n else _finite(a) for n, a in done.state.items()}

@@ -79,6 +79,17 @@ class Card:
                 text = text.replace(placeholder, self._rendered(render))
         return text.strip()
 
+    def code(self, tab: str) -> str:
+        """The Markdown of the section `code` in a tab: "numpy", from scratch, or the program for a framework.
+
+        Raises: UnknownNameError for a tab that there is none of.
+        """
+        from . import tabs
+
+        if tab == tabs.SCRATCH:
+            return self.section("code")
+        return self._rendered(lambda definition, lang: tabs.text(definition, tab, lang))
+
     def _rendered(self, render: Callable[[Definition, str], str]) -> str:
         """What is computed for each method covered, under its title where there are several and they differ."""
         parts = {d.title if self.lang == "en" else d.title_ko: render(d, self.lang) for d in self.definitions}
@@ -86,9 +97,11 @@ class Card:
             return next(iter(parts.values()))
         return "\n\n".join(f"**{title}**\n\n{text}" for title, text in parts.items() if text)
 
-    def markdown(self) -> str:
-        """The whole card, for a blog: title, one line, and every section under its heading."""
-        say = words(self.lang)
+    def markdown(self, tab: str = "numpy") -> str:
+        """The whole card, for a blog: title, one line, and every section under its heading; its code in a tab."""
+        from . import tabs
+
+        code, say = self.code(tab), words(self.lang)
         shorts = " ".join(f"`{s}`" for s in self.shorts)
         lines = [
             f"# {self.title}",
@@ -98,7 +111,10 @@ class Card:
             f"{say['names']}: {shorts}. {say['acts']}: {say[self.acts_on]}.",
         ]
         for key in KEYS:
-            lines += ["", f"## {heading(key, self.lang)}", "", self.section(key)]
+            title = heading(key, self.lang)
+            if key == "code" and tab != tabs.SCRATCH:
+                title = say["code_in"].format(face=tabs.FRAMEWORKS[tab].title)
+            lines += ["", f"## {title}", "", code if key == "code" else self.section(key)]
         return "\n".join(lines) + "\n"
 
 

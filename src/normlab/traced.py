@@ -125,8 +125,8 @@ def standardize(
         s = (measure or getattr(face, "statistics", formula.statistics))(
             xp, wide, plan.pooled, centre=rule.centre, spread=rule.spread, eps=rule.eps, mask=mask
         )
-        unscaled = (s.mean + s.residue) / s.unit
-        measured = Measured(unscaled, s.square / s.unit / s.unit, s.count)
+        by = 1.0 / s.unit  # of a power of two; a compiler makes one division by unit^2, which may be 0, of two
+        measured = Measured((s.mean + s.residue) * by, s.square * by * by, s.count)
     z, _ = formula.normalize(xp, wide, s, spread=rule.spread, eps=rule.eps, eps_rule=rule.eps_rule)
     if mask is not None and measured is not None and rule.spread is not None:
         # Where what counts has no spread, what is masked out has nothing to be measured by.

@@ -16,7 +16,7 @@ from .sums import plus
 
 __all__ = ["ROWS", "apply", "apply_by_row", "measure", "pull", "pull_by_row", "pull_sums", "pull_sums_by_row"]
 
-ROWS = 32
+ROWS = 16
 
 
 @njit(**EXACT)
@@ -71,6 +71,7 @@ def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, m
 
     The first `extra` columns have one more row. `mean` + `left`: the mean in the dtype; `lost` and `sums` are for work.
     """
+    step = 4 if like(1.0 + 2.0**-40, zero) != 1 else ROWS  # float64 has nothing wider to add up in
     _clear(high, cols, 0.0)
     _clear(low, cols, 0.0)
     _clear(square, cols, 0.0)
@@ -81,8 +82,8 @@ def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, m
     if centre:
         for j in range(cols):
             mean[j] = load(x, at + j)
-        for first in range(0, rows, ROWS):
-            last = min(first + ROWS, rows)
+        for first in range(0, rows, step):
+            last = min(first + step, rows)
             p = first
             while p + 4 <= last:
                 _sum_four(x, at + p * stride, stride, cols, mean, sums)
@@ -98,8 +99,8 @@ def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, m
             high[j], low[j] = plus(float(mean[j]), 0.0, (high[j] + low[j]) / count)
             mean[j] = like(high[j], zero)
             left[j] = like((high[j] - float(mean[j])) + low[j], zero)
-    for first in range(0, rows, ROWS):
-        last = min(first + ROWS, rows)
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
         p = first
         while p + 4 <= last:
             _square_four(x, at + p * stride, stride, cols, mean, left, sums)

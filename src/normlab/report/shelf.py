@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from .markdown import to_html
 if TYPE_CHECKING:
     from ..definition import Definition
 
-__all__ = ["CardText", "MethodBoards", "Seen", "boards_of", "cards_of"]
+__all__ = ["CardText", "MethodBoards", "Seen", "Tab", "boards_of", "cards_of"]
 
 Document = Mapping[str, Any]
 
@@ -44,8 +44,19 @@ class MethodBoards:
 
 
 @dataclass(frozen=True)
+class Tab:
+    """A card's code for one framework: of each method covered its title, the program, and sentences on it."""
+
+    name: str
+    parts: tuple[tuple[Text | None, Markup, Text], ...]
+
+
+@dataclass(frozen=True)
 class CardText:
-    """One card in both languages; `earlier` as with boards; a section is its key, heading, and HTML by language."""
+    """One card in both languages; `earlier` as with boards; a section is its key, heading, and HTML by language.
+
+    `tabs` stand beside what is written in the section `code`.
+    """
 
     place: str
     title: Text
@@ -53,6 +64,7 @@ class CardText:
     board: str | None = None
     earlier: bool = False
     sections: tuple[tuple[str, Text, Mapping[str, Markup]], ...] = ()
+    tabs: tuple[Tab, ...] = ()
 
 
 def boards_of(document: Document, key: str, lang: str, seen: Seen) -> list[MethodBoards]:
@@ -98,8 +110,21 @@ def cards_of(document: Document, key: str, seen: Seen) -> list[CardText]:
             }
             heads = {lang: heading(part, lang) for lang in LANGUAGES}
             sections.append((part, heads, {lang: to_html(source) for lang, source in written.items()}))
-        found[name] = CardText(place, title, line, seen.boards.get(definition.name), sections=tuple(sections))
+        board, tabs = seen.boards.get(definition.name), _tabs(texts["en"].definitions)
+        found[name] = CardText(place, title, line, board, sections=tuple(sections), tabs=tabs)
     return list(found.values())
+
+
+def _tabs(covered: Sequence[Definition]) -> tuple[Tab, ...]:
+    """The programs of a card's methods, framework by framework; code is the same in both languages."""
+    from ..tabs import FRAMEWORKS, program, remarks
+
+    def part(d: Definition, face: str) -> tuple[Text | None, Markup, Text]:
+        title = {"en": d.title, "ko": d.title_ko} if len(covered) > 1 else None
+        notes = {lang: remarks(d, face, lang) for lang in LANGUAGES}
+        return title, to_html(f"```python\n{program(d, face)}```"), {n: to_html(text) for n, text in notes.items()}
+
+    return tuple(Tab(f.title, tuple(part(d, face) for d in covered)) for face, f in FRAMEWORKS.items())
 
 
 def _methods(document: Document) -> Iterator[tuple[Definition, Text]]:

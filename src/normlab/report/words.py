@@ -33,6 +33,7 @@ def words() -> dict[str, Text]:
         "board_earlier": both("its board stands in an earlier chapter."),
         "board_link": both("Its sharing board"),
         "cards": both("The cards"),
+        "code": both("Code"),
         "card_earlier": both("its card stands in an earlier chapter."),
         "limits": both("When this verdict fails"),
         "reproduce": both("How to reproduce"),

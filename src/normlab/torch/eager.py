@@ -21,11 +21,12 @@ from ..calling import RUNNING, Ready, Rule
 from ..pattern import Plan
 from .arrays import FACE, widen
 
-__all__ = ["Decided", "decide", "fits", "measured", "run", "sees_memory"]
+__all__ = ["Decided", "backward", "decide", "decide_for", "differentiated", "fits", "measured", "run", "sees_memory"]
 
 STORED = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16", torch.float16: "int16"}
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # rows of what a kernel keeps of each set
 PLAIN = (Tensor, torch.nn.Parameter)
+Learnt = tuple[Tensor | None, tuple[int, ...] | None]  # a parameter, and the shape in which it broadcasts
 
 if kernels.available():
     import numpy
@@ -72,29 +73,32 @@ def decide(ready: Ready) -> Decided | None:
     weight, bias = (ready.targets[n] if n is not None and n in ready.live else None for n in d.affine)
     if weight is not None and bias is not None and weight != bias:
         return None
-    return _decided(ready, plan, weight, bias)
+    learnt = [None if n is None else ready.live.get(n) for n in d.affine]
+    return decide_for(
+        ready.x, plan, ready.rule, (learnt[0], weight), (learnt[1], bias), frozen=ready.frozen,
+        running=ready.targets.get(RUNNING[0]) if ready.held else None,
+    )  # fmt: skip
 
 
-def _decided(
-    ready: Ready, plan: Plan, weight: tuple[int, ...] | None, bias: tuple[int, ...] | None
+def decide_for(
+    x: Tensor, plan: Plan, rule: Rule, weight: Learnt, bias: Learnt, *, frozen: bool = False,
+    running: tuple[int, ...] | None = None,
 ) -> Decided | None:  # fmt: skip
-    x, rule = ready.x, ready.rule
+    """The kernels for x in memory; `running`: the shape in which running statistics broadcast, where there are any."""
     if x.data_ptr() % x.element_size():
         return None
-    affine = weight if weight is not None else bias
-    form = Form(
-        x.stride(), numpy.dtype(STORED[x.dtype]), affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, ready.frozen
-    )
+    affine = weight[1] if weight[1] is not None else bias[1]
+    stored = numpy.dtype(STORED[x.dtype])
+    form = Form(x.stride(), stored, affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, frozen)
     found = prepare(plan, form)
     if isinstance(found, str):
         return None
-    learnt = tuple(_looks(ready.live.get(n or "")) for n in ready.definition.affine)
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
-    running = ready.targets.get(RUNNING[0]) if ready.held else None
     whole = running is not None and math.prod(running) == found.problem.sets and found.problem.back in ((), (0,))
     return Decided(
-        found, plan, rule, weight, bias, running, (learnt[0], learnt[1]), wide, whole, _direct(found, weight is None)
-    )
+        found, plan, rule, weight[1], bias[1], running, (_looks(weight[0]), _looks(bias[0])), wide, whole,
+        _direct(found, weight[1] is None),
+    )  # fmt: skip
 
 
 def _looks(a: Tensor | None) -> Any:
@@ -218,20 +222,24 @@ class _Standardize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, kept, *running = ctx.saved_tensors
+        decided: Decided = ctx.decided
         batched = _functorch.is_legacy_batchedtensor(dy)  # torch.autograd.grad(is_grads_batched=True)
         if torch.is_grad_enabled() or batched or not sees_memory(dy):
-            return *_differentiated(ctx, dy, x, weight, tuple(running) or None), None, None, None
-        return *_backward(ctx, dy, x, weight, kept), None, None, None
+            learnt = (weight, decided.weight), (decided.learnt[1], decided.bias)
+            wanted = ctx.needs_input_grad[:3]
+            found = differentiated(decided.plan, decided.rule, dy, x, *learnt, tuple(running) or None, wanted)
+        else:
+            found = backward(decided, dy, x, weight, kept, any(ctx.needs_input_grad[1:3]))
+        return *found, None, None, None
 
 
-def _backward(
-    ctx: Any, dy: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor
+def backward(
+    decided: Decided, dy: Tensor, x: Tensor, weight: Tensor | None, kept: Tensor, wanted: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
-    decided: Decided = ctx.decided
+    """The gradients of x, weight and bias by kernels; of the latter two where they are `wanted`."""
     found, dx = decided.standardizer, torch.empty_like(x)
     if dy.stride() != x.stride() or dy.data_ptr() % dy.element_size():
         dy = torch.empty_like(x).copy_(dy)
-    wanted = any(ctx.needs_input_grad[1:3])
     w, _, at = _parameters(decided, weight, None, kept)
     sums = found.backward(dy.data_ptr(), x.data_ptr(), dx.data_ptr(), w, at, wanted)
     if sums is None:
@@ -251,24 +259,28 @@ def _own(found: Any, flat: Any, target: Any, shape: torch.Size, dtype: torch.dty
     return g if g.dtype is dtype else g.to(dtype)
 
 
-def _differentiated(
-    ctx: Any, dy: Tensor, x: Tensor, weight: Tensor | None, running: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    """The same gradients by differentiating the formula, so that they have derivatives themselves."""
-    decided: Decided = ctx.decided
+def differentiated(
+    plan: Plan, rule: Rule, dy: Tensor, x: Tensor, weight: Learnt, bias: tuple[Any, Any],
+    running: tuple[Tensor, Tensor] | None, wanted: tuple[bool, ...],
+) -> tuple[Any, ...]:  # fmt: skip
+    """The same gradients by differentiating the formula, so that they have derivatives themselves.
+
+    `bias`: it, or its shape and dtype, and the shape in which it broadcasts; its gradient needs no more.
+    """
+    again = torch.is_grad_enabled()
     with torch.enable_grad():
-        broad = None if weight is None else widen(weight).reshape(decided.weight)
-        y, _ = traced.standardize(FACE, x, decided.plan, decided.rule, broad, None, running=running)
-        wanted = [a for a, needed in zip((x, weight), ctx.needs_input_grad[:2], strict=True) if needed]
-        found = iter(torch.autograd.grad(y, wanted, dy, create_graph=torch.is_grad_enabled()) if wanted else ())
-    dx, dweight = (next(found) if needed else None for needed in ctx.needs_input_grad[:2])
-    dbias = None
-    if ctx.needs_input_grad[2]:
-        shape, dtype = decided.learnt[1]
-        axes = [k for k, size in enumerate(decided.bias or ()) if size == 1]
-        g = widen(dy).reshape(decided.plan.split)
-        dbias = (g.sum(axes) if axes else g).reshape(shape).to(dtype)
-    return dx, dweight, dbias
+        learnt = [a if again or a is None else a.detach().requires_grad_() for a in (x, weight[0])]
+        broad = None if learnt[1] is None else widen(learnt[1]).reshape(weight[1])
+        y, _ = traced.standardize(FACE, learnt[0], plan, rule, broad, None, running=running)
+        asked = [a for a, needed in zip(learnt, wanted, strict=False) if needed]
+        found = iter(torch.autograd.grad(y, asked, dy, create_graph=again) if asked else ())
+    dx, dweight = (next(found) if needed else None for needed in wanted[:2])
+    if not wanted[2]:
+        return dx, dweight, None
+    shape, dtype = _looks(bias[0]) if isinstance(bias[0], Tensor) else bias[0]
+    axes = [k for k, size in enumerate(bias[1]) if size == 1]
+    g = widen(dy).reshape(plan.split)
+    return dx, dweight, (g.sum(axes) if axes else g).reshape(shape).to(dtype)
 
 
 def measured(decided: Decided, kept: Tensor) -> traced.Measured:
