@@ -56,8 +56,8 @@ class Torch(Face):
         if not isinstance(a, np.ndarray):
             return a
         if a.dtype == ml_dtypes.bfloat16:
-            return self.torch.from_numpy(a.view(np.uint16).copy()).view(self.torch.bfloat16).to(self.device)
-        return self.torch.from_numpy(a.copy()).to(self.device)
+            return self.torch.from_numpy(a.view(np.uint16).copy("K")).view(self.torch.bfloat16).to(self.device)
+        return self.torch.from_numpy(a.copy("K")).to(self.device)
 
     def back(self, a: Any) -> np.ndarray:
         a = a.detach().cpu()

@@ -176,7 +176,7 @@ def half() -> None:
 
 
 def float32_rounded_once() -> None:
-    forward.test_float32_is_the_float64_result_rounded_once(Case(LN, "... c", (5, 8), dtype="float32"))
+    forward.test_by_the_formula_float32_is_the_float64_result_rounded_once(Case(LN, "... c", (5, 8), dtype="float32"))
 
 
 def constant() -> None:
@@ -184,7 +184,7 @@ def constant() -> None:
 
 
 def alone() -> None:
-    bytes_alone.test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(LN, "n c ...", "float64")
+    bytes_alone.test_a_rows_bytes_do_not_depend_on_the_rows_beside_it(LN, "n c ...", "float64", "formula")
 
 
 CAUGHT: list[tuple[Callable[[Patch], None], list[Callable[[], None]]]] = [

@@ -17,7 +17,7 @@ from .cards import words
 from .definition import Definition, KnownAs
 from .errors import unknown
 
-__all__ = ["FRAMEWORKS", "SCRATCH", "Framework", "program", "remarks", "text", "twin"]
+__all__ = ["CHANNELS", "COLUMNS", "FRAMEWORKS", "SCRATCH", "Framework", "options", "program", "remarks", "text", "twin"]
 
 SCRATCH = "numpy"
 """The tab that every card has by itself: its code from scratch."""
@@ -125,7 +125,7 @@ def _twin_arguments(d: Definition, known: KnownAs, face: str) -> Iterator[str]:
         yield f"{FRAMEWORKS[face].linear[1]}({FEATURES}, {CHANNELS})"
     if known.channels:
         yield f"{known.channels}={CHANNELS}"
-    values = {"affine": True, "bias": True, "eps": d.eps, **d.validate({}), **_options(d)}
+    values = {"affine": True, "bias": True, "eps": d.eps, **d.validate({}), **options(d)}
     yield from (f"{theirs}={_shown(values[ours])}" for theirs, ours in known.options.items() if ours in values)
 
 
@@ -133,7 +133,7 @@ def _shown(value: Any) -> str:
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
-def _options(d: Definition) -> dict[str, Any]:
+def options(d: Definition) -> dict[str, Any]:
     """The method's own options as a program gives them: their defaults, "auto" resolved, a size for other inputs."""
     filled = d.validate({})
     resolved = d.resolve({o.name: filled[o.name] for o in d.options}, CHANNELS)
@@ -142,7 +142,7 @@ def _options(d: Definition) -> dict[str, Any]:
 
 
 def _keywords(d: Definition) -> list[str]:
-    return [f"{n}={_shown(v)}" for n, v in _options(d).items()]
+    return [f"{n}={_shown(v)}" for n, v in options(d).items()]
 
 
 def _made(d: Definition, where: str) -> str:
@@ -236,11 +236,18 @@ def _remarks(d: Definition, face: str, say: Mapping[str, str]) -> Iterator[str]:
     if near:
         yield say["code_near"].format(library=framework.near, names=", ".join(f"`{n}`" for n in near))
     if framework.pure and d.role != "input":
-        linear = f"nnx.Linear({FEATURES}, {CHANNELS}, rngs=nnx.Rngs(0))"
-        made = _joining(d, "jax.nnx", linear) if d.role == "weight" else _made(d, "jax.nnx")
-        yield say["code_flax"].format(expression=made)
+        yield say["code_flax"].format(expression=_flax(d))
     if framework.near and d.layout == "n c ...":
         yield say["code_layout"]
+
+
+def _flax(d: Definition) -> str:
+    """The module for Flax; what starts at random needs Flax's random numbers."""
+    random = any(isinstance(p.start, str) and "normal" in p.start for p in (*d.params, *d.states))
+    rngs = ", rngs=nnx.Rngs(0)"
+    linear = f"nnx.Linear({FEATURES}, {CHANNELS}{rngs})"
+    made = _joining(d, "jax.nnx", linear) if d.role == "weight" else _made(d, "jax.nnx")
+    return made.removesuffix(")") + rngs * random + ")"
 
 
 def _kinds(d: Definition, pure: bool) -> Iterator[str]:

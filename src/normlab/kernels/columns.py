@@ -24,6 +24,7 @@ from .collapse import Problem
 from .columns_backward import backward_together, pull_blocks, pull_settle_blocks, sum_blocks
 from .columns_forward import forward_together, measure_blocks, recall_blocks, settle_blocks, write_blocks
 from .halves import TOKENS, compute_dtype
+from .strips import DEEP
 
 __all__ = ["Cut", "Rule", "backward", "covers", "cut", "forward"]
 
@@ -89,7 +90,10 @@ def cut(problem: Problem) -> Cut:
     block_rows = rows
     if not by_row and (fold > 1 or rows * min(columns, COLUMNS) > TOGETHER):
         least = ELEMENTS // 64
-        block_rows = min(rows, ELEMENTS // min(columns, least))
+        block_rows = ELEMENTS // min(columns, least)
+        if rows >= DEEP:  # they are swept once and need not stay in the cache
+            block_rows = -(-rows // max(1, rows * min(columns, least) // (4 * ELEMENTS)))
+        block_rows = min(rows, block_rows)
     sets = -(-columns // problem.length // max(1, columns // least))  # of each block, about equal
     return Cut(
         problem.outer, columns, problem.length, period, rows, extra, block_rows,

@@ -18,7 +18,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["TOKENS", "as_array", "bump", "compute_dtype", "like", "load", "muladd", "pointer", "store", "sub"]
+__all__ = [
+    "TOKENS", "as_array", "bump", "compute_dtype", "like", "load", "muladd", "narrowed", "pointer", "store", "sub",
+    "wide_type", "widened",
+]  # fmt: skip
 
 BFLOAT16 = np.dtype(np.uint16)
 FLOAT16 = np.dtype(np.int16)
@@ -36,8 +39,38 @@ def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any
     return builder.gep(data, [index], inbounds=True)
 
 
-def _wide(element: Any) -> Any:
+def wide_type(element: Any) -> Any:
+    """What a number of this type is computed with."""
     return types.float64 if element == types.float64 else types.float32
+
+
+def _as(kind: Any, value: Any) -> Any:
+    """`kind`, or a vector of it where `value` is one."""
+    return ir.VectorType(kind, value.type.count) if isinstance(value.type, ir.VectorType) else kind
+
+
+def widened(builder: Any, element: Any, value: Any) -> Any:
+    """What was read of this type, one number or a vector, as it is computed with."""
+    if element == types.uint16:
+        wide = _as(ir.IntType(32), value)
+        bits = builder.shl(builder.zext(value, wide), _constant(wide, 16))
+        return builder.bitcast(bits, _as(ir.FloatType(), value))
+    if element == types.int16:
+        return builder.fpext(builder.bitcast(value, _as(ir.HalfType(), value)), _as(ir.FloatType(), value))
+    return value
+
+
+def narrowed(builder: Any, element: Any, value: Any) -> Any:
+    """A result, one number or a vector, as it is stored in this type: rounded to nearest, ties to even."""
+    if element == types.uint16:
+        return _to_bfloat16(builder, value)
+    if element == types.int16:
+        return builder.bitcast(builder.fptrunc(value, _as(ir.HalfType(), value)), _as(ir.IntType(16), value))
+    return value
+
+
+def _constant(kind: Any, number: int) -> Any:
+    return ir.Constant(kind, [number] * kind.count if isinstance(kind, ir.VectorType) else number)
 
 
 # What `load` reads is neither what `store` writes (an output is new memory, and nothing reads it back) nor what `bump`
@@ -60,14 +93,9 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
         pointer = _place(context, builder, array, arguments[0], arguments[1])
         value = builder.load(pointer, align=element.bitwidth // 8)
         _say_apart(builder, value)
-        if element == types.uint16:
-            bits = builder.shl(builder.zext(value, ir.IntType(32)), ir.Constant(ir.IntType(32), 16))
-            return builder.bitcast(bits, ir.FloatType())
-        if element == types.int16:
-            return builder.fpext(builder.bitcast(value, ir.HalfType()), ir.FloatType())
-        return value
+        return widened(builder, element, value)
 
-    return _wide(element)(array, types.int64), generate
+    return wide_type(element)(array, types.int64), generate
 
 
 @intrinsic
@@ -77,16 +105,12 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _place(context, builder, array, arguments[0], arguments[1])
-        number = arguments[2]
-        if element == types.uint16:
-            number = _to_bfloat16(builder, number)
-        elif element == types.int16:
-            number = builder.bitcast(builder.fptrunc(number, ir.HalfType()), ir.IntType(16))
+        number = narrowed(builder, element, arguments[2])
         written = builder.store(number, pointer, align=element.bitwidth // 8)
         _say_apart(builder, written, "written")
         return context.get_dummy_value()
 
-    return types.void(array, types.int64, _wide(element)), generate
+    return types.void(array, types.int64, wide_type(element)), generate
 
 
 @intrinsic
@@ -104,14 +128,14 @@ def bump(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 
 def _to_bfloat16(builder: Any, value: Any) -> Any:
-    i32 = ir.IntType(32)
+    i32 = _as(ir.IntType(32), value)
     bits = builder.bitcast(value, i32)
-    odd = builder.and_(builder.lshr(bits, ir.Constant(i32, 16)), ir.Constant(i32, 1))
-    rounded = builder.add(bits, builder.add(odd, ir.Constant(i32, 0x7FFF)))
+    odd = builder.and_(builder.lshr(bits, _constant(i32, 16)), _constant(i32, 1))
+    rounded = builder.add(bits, builder.add(odd, _constant(i32, 0x7FFF)))
     # Rounding up may carry a NaN's payload into the sign: cut it off instead, and keep it a quiet one.
-    nan = builder.or_(bits, ir.Constant(i32, 0x400000))
+    nan = builder.or_(bits, _constant(i32, 0x400000))
     kept = builder.select(builder.fcmp_unordered("uno", value, value), nan, rounded)
-    return builder.trunc(builder.lshr(kept, ir.Constant(i32, 16)), ir.IntType(16))
+    return builder.trunc(builder.lshr(kept, _constant(i32, 16)), _as(ir.IntType(16), value))
 
 
 @intrinsic

@@ -15,6 +15,8 @@ from numba import njit
 
 from .compiling import EXACT, INLINE, kernel
 from .halves import like, load, muladd, pointer
+from .lines import fence
+from .streams import pull_each_past, pull_past, write_each_past, write_past
 from .sums import (
     largest,
     moments,
@@ -36,17 +38,17 @@ __all__ = [
 
 # The weight of set (a, b) is row a // a_repeat % a_count * b_count + b // b_repeat % b_count, of `parts` elements that
 # hold for `step` elements of a run each; where `each` is 1 there is one for every element of a run. `known`: the
-# statistics are given, and nothing flows back through them.
+# statistics are given, and nothing flows back through them. `past`: the output is written past the caches.
 SHAPE = (
     "outer", "runs", "inner", "length", "parts", "step", "each", "a_repeat", "a_count", "b_repeat", "b_count",
-    "centre", "by_count", "rule", "block", "known",
+    "centre", "by_count", "rule", "block", "known", "past",
 )  # fmt: skip
 LIMITS = ("eps", "low", "high", "huge", "tiny", "down", "up", "far")
 INSIDE, OUTSIDE, FLOOR, NOTHING = range(4)
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # what is kept of a set, each in a row of its own
-# Sets are measured so many elements ahead of being written: a root and a division take as long as 500 elements, and
-# the next set need not wait for them.
-BATCH = 4096
+# Short sets are measured several at a time before they are written: a root and a division take as long as a few
+# hundred elements, and the next set need not wait for them. More at a time cost up to a half where x comes from memory.
+BATCH = 512
 MOST = 16
 # Products are added up in the dtype for so many rows, then in float64.
 ROWS = 32
@@ -161,12 +163,23 @@ def forward(first, last, token, wide, shape_at, limits_at, x_at, y_at, weight_at
             for p in range(runs):
                 at = start + p * stride
                 if shape[6]:
-                    write_each(x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0)
+                    if shape[16]:
+                        write_each_past(
+                            x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0
+                        )
+                    else:
+                        write_each(
+                            x, y, at, length, unit, centre, rstd, offset, weight, bias, row * length, bias_at != 0
+                        )
                     continue
                 for k in range(parts):
                     w = load(weight, row * parts + k) if weight_at else like(1.0, zero)
                     b = load(bias, row * parts + k) if bias_at else zero
-                    write(x, y, at + k * step, step, unit, centre, rstd * w, carried(offset, w, b))
+                    if shape[16]:
+                        write_past(x, y, at + k * step, step, unit, centre, rstd * w, carried(offset, w, b))
+                    else:
+                        write(x, y, at + k * step, step, unit, centre, rstd * w, carried(offset, w, b))
+    fence()
 
 
 @njit(**INLINE)
@@ -234,7 +247,11 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
                     w = float(load(weight, row * parts + k)) if weight_at else 1.0
                     by = like(scale * w, zero)
                     at = start + p * stride + k * step
-                    pull(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
+                    if shape[16]:
+                        pull_past(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
+                    else:
+                        pull(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
+    fence()
     scratch[0] = 0.0  # alive until here, whatever the pointer to it tells the compiler
 
 
@@ -276,15 +293,23 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
                 at = 3 * (s - begin)
                 scale, slope, level = like(slopes[at], zero), like(slopes[at + 1], zero), like(slopes[at + 2], zero)
                 for p in range(runs):
-                    pull_each_summed(
-                        dy, x, dx, start + p * stride, length, unit, -mean, rstd, offset, scale, slope, level,
-                        weight, row * length, dw, db, row * length,
-                    )  # fmt: skip
+                    at = start + p * stride
+                    if shape[16]:
+                        pull_each_past(
+                            dy, x, dx, at, length, unit, -mean, rstd, offset, scale, slope, level, weight,
+                            row * length, dw, db, row * length,
+                        )  # fmt: skip
+                    else:
+                        pull_each_summed(
+                            dy, x, dx, at, length, unit, -mean, rstd, offset, scale, slope, level, weight,
+                            row * length, dw, db, row * length,
+                        )  # fmt: skip
             if (end - start_set) % often == 0 or end == end_set:
                 carry(dw, db, sums, width)
         for i in range(width):
             found[2 * block * width + i] = sums[i] + sums[width + i]
             found[(2 * block + 1) * width + i] = sums[2 * width + i] + sums[3 * width + i]
+    fence()
     scratch[0] = 0.0
 
 

@@ -12,6 +12,7 @@ from numba import njit
 
 from .compiling import INLINE, kernel
 from .halves import like, load, pointer
+from .lines import fence
 from .rows import (
     MEAN,
     RESIDUE,
@@ -27,6 +28,7 @@ from .rows import (
     keep_slopes,
     place,
 )  # fmt: skip
+from .streams import pull_each_past, pull_past, write_each_past, write_past
 from .sums import moments, near, plus, pull, pull_each_summed, pull_sums, pull_sums_each, write, write_each
 
 __all__ = [
@@ -134,11 +136,18 @@ def write_slots(first, last, token, wide, shape_at, group, slots, x_at, y_at, we
         centre, rstd, unit = -kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
         offset = -kept[RESIDUE * sets + s] * rstd
         if shape[6]:
-            write_each(x, y, at, count, unit, centre, rstd, offset, weight, bias, where, bias_at != 0)
+            if shape[16]:
+                write_each_past(x, y, at, count, unit, centre, rstd, offset, weight, bias, where, bias_at != 0)
+            else:
+                write_each(x, y, at, count, unit, centre, rstd, offset, weight, bias, where, bias_at != 0)
         else:
             w = load(weight, where) if weight_at else like(1.0, zero)
             b = load(bias, where) if bias_at else zero
-            write(x, y, at, count, unit, centre, rstd * w, carried(offset, w, b))
+            if shape[16]:
+                write_past(x, y, at, count, unit, centre, rstd * w, carried(offset, w, b))
+            else:
+                write(x, y, at, count, unit, centre, rstd * w, carried(offset, w, b))
+    fence()
 
 
 @kernel
@@ -198,7 +207,12 @@ def pull_slots(first, last, token, wide, shape_at, group, slots, dy_at, x_at, dx
         offset = -kept[RESIDUE * sets + s] * rstd
         w = float(load(weight, where)) if weight_at else 1.0
         scale, slope, level = slopes[3 * s] * w, like(slopes[3 * s + 1], zero), like(slopes[3 * s + 2], zero)
-        pull(dy, x, dx, at, count, unit, centre, rstd, offset, like(scale, zero), slope, level)
+        by = like(scale, zero)
+        if shape[16]:
+            pull_past(dy, x, dx, at, count, unit, centre, rstd, offset, by, slope, level)
+        else:
+            pull(dy, x, dx, at, count, unit, centre, rstd, offset, by, slope, level)
+    fence()
 
 
 @kernel
@@ -224,14 +238,20 @@ def pull_each_pieces(
             s, at, _, where = _slot(visit * pieces + piece, shape)
             centre, rstd, unit = -kept[MEAN * sets + s], kept[RSTD * sets + s], kept[UNIT * sets + s]
             offset = -kept[RESIDUE * sets + s] * rstd
-            scale, slope, level = slopes[3 * s], slopes[3 * s + 1], slopes[3 * s + 2]
-            pull_each_summed(
-                dy, x, dx, at, count, unit, centre, rstd, offset, like(scale, zero), like(slope, zero),
-                like(level, zero), weight, where, dw, db, 0,
-            )  # fmt: skip
+            scale, slope = like(slopes[3 * s], zero), like(slopes[3 * s + 1], zero)
+            level = like(slopes[3 * s + 2], zero)
+            if shape[16]:
+                pull_each_past(
+                    dy, x, dx, at, count, unit, centre, rstd, offset, scale, slope, level, weight, where, dw, db, 0
+                )  # fmt: skip
+            else:
+                pull_each_summed(
+                    dy, x, dx, at, count, unit, centre, rstd, offset, scale, slope, level, weight, where, dw, db, 0
+                )  # fmt: skip
             if (visit - begin) % ROWS == ROWS - 1 or visit == end - 1:
                 carry(dw, db, sums, count)
         to = block // pieces * 2 * length + piece * PIECE
         for i in range(count):
             held[to + i], held[to + length + i] = sums[i] + sums[count + i], sums[2 * count + i] + sums[3 * count + i]
+    fence()
     scratch[0] = 0.0

@@ -23,6 +23,9 @@ __all__ = ["Form", "Standardizer", "prepare"]
 LONG = 131_072
 # Runs shorter than this lie better side by side, as columns, than one after the other.
 SHORT = 32
+# An output of so many bytes leaves nothing of itself in a cache for whoever reads it next, so it is written past them,
+# where a run has some whole lines.
+PAST_BYTES, PAST_RUN_BYTES = 16 * 2**20, 256
 # The gradients of a weight are summed for so many blocks of rows, and for at least so many rows each.
 BLOCKS, LEAST = 32, 32
 RULES = {"inside": rows.INSIDE, "outside": rows.OUTSIDE, "floor": rows.FLOOR}
@@ -58,17 +61,18 @@ class Standardizer:
         if layout is None:
             return
         p = layout.problem
+        part = p.length if layout.each else layout.step
         self.block = max(LEAST, -(-p.sets // BLOCKS))
         self.shape = np.array(
             [
                 p.outer, p.runs, p.inner, p.length, layout.parts, layout.step, layout.each, p.repeats[0], p.counts[0],
                 p.repeats[2], p.counts[2], form.centre, self.rule.by_count, kind, self.block, form.known,
+                p.size * form.stored.itemsize >= PAST_BYTES and part * form.stored.itemsize >= PAST_RUN_BYTES,
             ],
             np.int64,
         )  # fmt: skip
         self.long = p.count > LONG
         self.weights = layout.rows * layout.width
-        part = p.length if layout.each else layout.step
         self.pieces = -(-part // runs.PIECE)
         self.slots = p.sets * p.runs * (1 if layout.each else layout.parts) * self.pieces
         self.group = runs.group_of(part)
@@ -178,7 +182,7 @@ class Standardizer:
         found, slopes = np.empty((self.slots, 2)), np.empty((p.sets, 3))
         pool.run(runs.sum_slots, self._groups, (*self._cut, dy_at, x_at, *held, _at(found)), elements=2 * size)
         items = p.sets
-        group = max(runs.group_of(p.length), -(-p.sets * p.runs // BLOCKS))
+        group = max(runs.group_of(p.length), LEAST, -(-p.sets * p.runs // BLOCKS))
         if layout.each:
             items = -(-p.sets * p.runs // group)
         parts = np.empty((items, 2, layout.width) if parameters or layout.each else 0)

@@ -14,9 +14,11 @@ from .compiling import EXACT, SUMMED
 from .halves import bump, like, load, muladd, store, sub
 from .sums import plus
 
-__all__ = ["ROWS", "apply", "apply_by_row", "measure", "pull", "pull_by_row", "pull_sums", "pull_sums_by_row"]
+__all__ = ["DEEP", "apply", "apply_by_row", "measure", "pull", "pull_by_row", "pull_sums", "pull_sums_by_row"]
 
 ROWS = 16
+# Blocks of so many rows are measured in one sweep, about a value near the mean of each column.
+DEEP = 128
 
 
 @njit(**EXACT)
@@ -66,51 +68,116 @@ def _clear(a, cols, zero):
 
 
 @njit(**EXACT)
+def _both_four(x, at, stride, cols, shift, sums, squares):
+    a, b, c = at + stride, at + 2 * stride, at + 3 * stride
+    for j in range(cols):
+        s = load(shift, j)
+        d0, d1 = sub(load(x, at + j), s), sub(load(x, a + j), s)
+        d2, d3 = sub(load(x, b + j), s), sub(load(x, c + j), s)
+        bump(sums, j, (d0 + d1) + (d2 + d3))
+        bump(squares, j, muladd(d0, d0, d1 * d1) + muladd(d2, d2, d3 * d3))
+
+
+@njit(**EXACT)
+def _both_one(x, at, cols, shift, sums, squares):
+    for j in range(cols):
+        d = sub(load(x, at + j), load(shift, j))
+        bump(sums, j, d)
+        bump(squares, j, d * d)
+
+
+@njit(**EXACT)
+def _sum_rows(x, at, stride, rows, cols, extra, step, high, low, shift, sums, zero):
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        for p in range(first, last - 3, 4):
+            _sum_four(x, at + p * stride, stride, cols, shift, sums)
+        for p in range(last - (last - first) % 4, last):
+            _sum_one(x, at + p * stride, cols, shift, sums)
+        _flush(sums, cols, high, low, zero)
+    _sum_one(x, at + rows * stride, extra, shift, sums)
+    _flush(sums, extra, high, low, zero)
+
+
+@njit(**EXACT)
+def _sum_squares(x, at, stride, rows, cols, extra, step, square, lost, mean, left, sums, zero):
+    for first in range(0, rows, step):
+        last = min(first + step, rows)
+        for p in range(first, last - 3, 4):
+            _square_four(x, at + p * stride, stride, cols, mean, left, sums)
+        for p in range(last - (last - first) % 4, last):
+            _square_one(x, at + p * stride, cols, mean, left, sums)
+        _flush(sums, cols, square, lost, zero)
+    _square_one(x, at + rows * stride, extra, mean, left, sums)
+    _flush(sums, extra, square, lost, zero)
+
+
+@njit(**EXACT)
+def _sum_both(x, at, stride, rows, cols, extra, high, low, square, lost, shift, sums, squares, zero):
+    """One sweep: sums and squares about `shift`, then the squares about the mean; whether that cost few digits."""
+    for first in range(0, rows, ROWS):
+        last = min(first + ROWS, rows)
+        for p in range(first, last - 3, 4):
+            _both_four(x, at + p * stride, stride, cols, shift, sums, squares)
+        for p in range(last - (last - first) % 4, last):
+            _both_one(x, at + p * stride, cols, shift, sums, squares)
+        _flush(sums, cols, high, low, zero)
+        _flush(squares, cols, square, lost, zero)
+    _both_one(x, at + rows * stride, extra, shift, sums, squares)
+    _flush(sums, extra, high, low, zero)
+    _flush(squares, extra, square, lost, zero)
+    near = True
+    for j in range(cols):
+        total = high[j] + low[j]
+        off = total / (rows + 1 if j < extra else rows)
+        square[j] = (square[j] + lost[j]) - off * total
+        near &= off * total <= square[j]  # the mean lies within one spread of the shift
+        lost[j] = 0.0
+    return near
+
+
+@njit(**EXACT)
+def _centre(rows, cols, extra, high, low, mean, left, zero):
+    """From a shift (`mean`) and the sums about it: the mean, as high + low in float64 and as mean + left in the dtype."""
+    for j in range(cols):
+        count = rows + 1 if j < extra else rows
+        high[j], low[j] = plus(float(mean[j]), 0.0, (high[j] + low[j]) / count)
+        mean[j] = like(high[j], zero)
+        left[j] = like((high[j] - float(mean[j])) + low[j], zero)
+
+
+@njit(**EXACT)
 def measure(x, at, stride, rows, cols, extra, centre, high, low, square, lost, mean, left, sums, zero):
     """The mean of each column, high + low, and the sum of squares about it (about 0 without `centre`).
 
     The first `extra` columns have one more row. `mean` + `left`: the mean in the dtype; `lost` and `sums` are for work.
     """
-    step = 4 if like(1.0 + 2.0**-40, zero) != 1 else ROWS  # float64 has nothing wider to add up in
+    wide = like(1.0 + 2.0**-40, zero) != 1
+    step = 4 if wide else ROWS  # float64 has nothing wider to add up in
     _clear(high, cols, 0.0)
     _clear(low, cols, 0.0)
     _clear(square, cols, 0.0)
     _clear(lost, cols, 0.0)
-    _clear(mean, cols, zero)
     _clear(left, cols, zero)
     _clear(sums, cols, zero)
+    for j in range(cols):
+        mean[j] = load(x, at + j) if centre else zero
+    if centre and rows >= DEEP and not wide:
+        _sum_rows(x, at, stride, 2 * ROWS, cols, 0, step, high, low, mean, sums, zero)
+        _centre(2 * ROWS, cols, 0, high, low, mean, left, zero)
+        _clear(high, cols, 0.0)
+        _clear(low, cols, 0.0)
+        _clear(left, cols, zero)
+        if _sum_both(x, at, stride, rows, cols, extra, high, low, square, lost, mean, sums, left, zero):
+            _centre(rows, cols, extra, high, low, mean, left, zero)
+            return
+        _clear(high, cols, 0.0)
+        _clear(low, cols, 0.0)
+        _clear(square, cols, 0.0)
     if centre:
-        for j in range(cols):
-            mean[j] = load(x, at + j)
-        for first in range(0, rows, step):
-            last = min(first + step, rows)
-            p = first
-            while p + 4 <= last:
-                _sum_four(x, at + p * stride, stride, cols, mean, sums)
-                p += 4
-            while p < last:
-                _sum_one(x, at + p * stride, cols, mean, sums)
-                p += 1
-            _flush(sums, cols, high, low, zero)
-        _sum_one(x, at + rows * stride, extra, mean, sums)
-        _flush(sums, extra, high, low, zero)
-        for j in range(cols):
-            count = rows + 1 if j < extra else rows
-            high[j], low[j] = plus(float(mean[j]), 0.0, (high[j] + low[j]) / count)
-            mean[j] = like(high[j], zero)
-            left[j] = like((high[j] - float(mean[j])) + low[j], zero)
-    for first in range(0, rows, step):
-        last = min(first + step, rows)
-        p = first
-        while p + 4 <= last:
-            _square_four(x, at + p * stride, stride, cols, mean, left, sums)
-            p += 4
-        while p < last:
-            _square_one(x, at + p * stride, cols, mean, left, sums)
-            p += 1
-        _flush(sums, cols, square, lost, zero)
-    _square_one(x, at + rows * stride, extra, mean, left, sums)
-    _flush(sums, extra, square, lost, zero)
+        _sum_rows(x, at, stride, rows, cols, extra, step, high, low, mean, sums, zero)
+        _centre(rows, cols, extra, high, low, mean, left, zero)
+    _sum_squares(x, at, stride, rows, cols, extra, step, square, lost, mean, left, sums, zero)
     for j in range(cols):
         square[j] += lost[j]
 

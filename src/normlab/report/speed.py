@@ -130,7 +130,7 @@ def summary_table(document: Document) -> Table:
         groups.append((method, rows))
     caption = both(
         "How many times as long as normlab each takes: the geometric mean over shapes, and in brackets the mean of the "
-        "lower ends of the 95 % intervals. Ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
+        "lower ends of the intervals of 95 %. Ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
     )
     return Table(caption, head, groups, "wide")
 

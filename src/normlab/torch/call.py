@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .. import traced
-from ..calling import RUNNING, Ready, prepare
+from ..calling import RUNNING, Ready, Rule, prepare, prepare_line
 from ..definition import Definition
 from . import compiled, eager, windowed
 from .arrays import FACE, widen
@@ -37,16 +38,17 @@ def call(
     with _exactly(x):
         if torch.compiler.is_compiling():
             return Call(*compiled.call(definition, x, arrays, state, options, **given))
-        seen = with_gradient_like(x) if isinstance(x, Tensor) else x
         training, momentum, key, measure = (given.pop(n, d) for n, d in GIVEN)
-        ready = prepare(FACE, definition, seen, arrays, state, options, training=training, shared=measure is not None, **given)
+        shared = measure is not None
+        ready = prepare(FACE, definition, x, arrays, state, options, training=training, shared=shared, **given)
         window = windowed.run(ready, training) if ready.plan is None else None
         if window is not None:
             return Call(window, dict(ready.held) or None)
-        decided = None if measure is not None else eager.decide(ready)
+        decided = None if shared else eager.decide(ready)
         done = None if decided is None else _by_kernels(decided, ready, momentum)
         if done is not None:
             return done
+        ready = replace(ready, x=with_gradient_like(x))
         y, fresh = traced.run(FACE, ready, training=training, momentum=momentum, key=key, measure=measure)
         return Call(laid_out(y, x), fresh)
 
@@ -68,13 +70,25 @@ def _by_kernels(decided: eager.Decided, ready: Ready, momentum: Any) -> Call | N
     return Call(y, held or None, decided)
 
 
-def normalize(x: Any, pools: str, **given: Any) -> Tensor:
+def normalize(
+    x: Any, pools: str, *, centre: bool, spread: str | None, eps: float, eps_rule: str, weight: Any, bias: Any,
+    affine: str | None, sizes: Mapping[str, Any],
+) -> Tensor:  # fmt: skip
     """`normlab.normalize` for tensors."""
+    rule = Rule(centre, spread, eps, eps_rule)
     with _exactly(x):
         if torch.compiler.is_compiling():
-            return traced.normalize(FACE, x, pools, **given)
-        seen = with_gradient_like(x) if isinstance(x, Tensor) else x
-        return laid_out(traced.normalize(FACE, seen, pools, **given), x)
+            return compiled.normalize(x, pools, rule, weight, bias, affine, sizes)
+        x, plan, rule, found, targets = prepare_line(
+            FACE, x, pools, rule=rule, weight=weight, bias=bias, affine=affine, sizes=sizes
+        )
+        if 0 in x.shape:
+            return x
+        made = eager.of_line(x, plan, rule, found, targets)
+        if made is not None:
+            return made
+        broad = [None if a is None else widen(a).reshape(t) for a, t in zip(found, targets, strict=True)]
+        return laid_out(traced.standardize(FACE, with_gradient_like(x), plan, rule, broad[0], broad[1])[0], x)
 
 
 def _exactly(x: Any) -> AbstractContextManager[Any]:

@@ -11,18 +11,18 @@ import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-from .. import fitting, traced
+from .. import fitting, kernels, traced
 from ..calling import RUNNING, Ready, Rule, own_forward
 from ..definition import Choice, Definition
-from ..errors import ShapeError
-from ..pattern import parse_plain
-from . import exported, symbolic
+from ..pattern import names_of, parse, parse_plain
+from . import exported, library, symbolic
 from .arrays import FACE, widen
 from .symbolic import constant
 
-__all__ = ["call", "settings"]
+__all__ = ["call", "normalize", "settings"]
 
 
 class _Lines(NamedTuple):
@@ -68,6 +68,15 @@ def _channel_axes(layout: str, trailing: int, ndim: int) -> tuple[int, ...]:
 
 
 @constant
+def _refuse(
+    definition: Definition, shape: tuple[int, ...], layout: str, trailing: int, channels: tuple[int, ...]
+) -> None:  # fmt: skip
+    """Raise what the same call outside a trace raises."""
+    plain = {o.name: o.default for o in definition.all_options}
+    fitting.fit(definition, shape, layout, plain, {}, trailing=trailing, channels=channels)
+
+
+@constant
 def settings(text: str) -> Any:
     """A layer's eps and options, written as text, as a trace's constants."""
     return ast.literal_eval(text)
@@ -97,7 +106,7 @@ def call(
     places = _channel_axes(layout, trailing, x.ndim)
     own = tuple(x.shape[k] for k in places)
     if channels is not None and own != channels:
-        raise ShapeError(f"{definition.name}: the layer was made for {channels} channels, got x of shape {x.shape}.")
+        _refuse(definition, tuple(operator.index(s) for s in x.shape), layout, trailing, channels)
     shaping = tuple((n, _settled(options[n])) for n in _shaping(definition))
     if not _has_line(definition):
         given = {**options, **dict(_resolved(definition, shaping, _count(own)))}
@@ -108,18 +117,68 @@ def call(
     plan = symbolic.plan(lines.pools, tuple(x.shape), dict(lines.sizes))
     targets = {n: plan.align(a)[1] for n, a in lines.axes}
     rule = Rule(definition.centre, definition.spread, eps or 0.0, definition.eps_rule)
-    broad = {n: widen(a).reshape(targets[n]) for n, a in (*live.items(), *held.items()) if n in targets}
-    weight, bias = (broad.get(n or "") for n in definition.affine)
-    running = (broad[RUNNING[0]], broad[RUNNING[1]]) if frozen else None
-    if mask is None and exported.is_exporting():
-        y = exported.by_operator(x, plan, rule, weight, bias, running)
-        if y is not None:
-            return y, held or None
-    y, measured = traced.standardize(FACE, x, plan, rule, weight, bias, mask=mask, running=running)
+    names = definition.affine
+    weight, bias = live.get(names[0] or ""), live.get(names[1] or "")
+    if mask is None and not frozen and _by_kernels(x, rule):
+        axes = dict(lines.axes)
+        y, _, mean, var = library.standardize(
+            x, weight, bias, lines.pools, " ".join(n for n, _ in lines.sizes), [s for _, s in lines.sizes],
+            axes.get(names[0] or "", ""), axes.get(names[1] or "", ""), rule.centre, rule.spread, rule.eps, rule.eps_rule,
+        )  # fmt: skip
+        measured = traced.Measured(mean, var, float(plan.count))
+    else:
+        broad = {n: widen(a).reshape(targets[n]) for n, a in (*live.items(), *held.items()) if n in targets}
+        weight, bias = broad.get(names[0] or ""), broad.get(names[1] or "")
+        running = (broad[RUNNING[0]], broad[RUNNING[1]]) if frozen else None
+        if mask is None and exported.is_exporting():
+            found = exported.by_operator(x, plan, rule, weight, bias, running)
+            if found is not None:
+                return found, held or None
+        if mask is not None:
+            mask = mask.reshape(plan.align(_mask_axes(lines.pools, layout))[1])
+        y, measured = traced.standardize(FACE, x, plan, rule, weight, bias, mask=mask, running=running)
     if measured is None or len(held) < 2:
         return y, held or None
     ready = Ready(definition, x, layout, plan, rule, options, live, held, targets, mask, frozen)
     return y, traced.new_state(FACE, ready, measured, options["momentum"] if momentum is None else momentum)
+
+
+def _by_kernels(x: Tensor, rule: Rule) -> bool:
+    """Whether the registered operation takes the call. Elsewhere the compiler makes one pass of the formula itself."""
+    if x.device.type != "cpu" or torch.compiler.is_exporting() or not _kernels_know(rule.centre, rule.spread):
+        return False
+    return torch._C._functorch.peek_interpreter_stack() is None
+
+
+@constant
+def _kernels_know(centre: bool, spread: str | None) -> bool:
+    if not kernels.available():
+        return False
+    from ..kernels.standardizing import ALLOWED
+
+    return spread is not None and (centre, spread) in ALLOWED
+
+
+@constant
+def _mask_axes(pools: str, layout: str) -> str:
+    pattern = parse(pools)
+    return " ".join(pattern.whole(n) for n in names_of(layout) if n != "c")
+
+
+def normalize(
+    x: Tensor, pools: str, rule: Rule, weight: Any, bias: Any, affine: str | None, sizes: Mapping[str, Any]
+) -> Tensor:  # fmt: skip
+    """As `call.normalize`, in a trace."""
+    plan = symbolic.plan(pools, tuple(x.shape), sizes)
+    target = plan.align(_affine_axes(pools, affine))[1]
+    broad = [None if a is None else widen(a).reshape(target) for a in (weight, bias)]
+    return traced.standardize(FACE, x, plan, rule, broad[0], broad[1])[0]
+
+
+@constant
+def _affine_axes(pools: str, affine: str | None) -> str:
+    pattern = parse(pools)
+    return affine or (pattern.whole("c") if affine is None and "c" in pattern.names else "")
 
 
 def _count(sizes: tuple[int, ...]) -> int:

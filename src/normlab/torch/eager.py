@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy
 import torch
 from torch import Tensor
 from torch._C import _functorch
@@ -21,18 +22,14 @@ from ..calling import RUNNING, Ready, Rule
 from ..pattern import Plan
 from .arrays import FACE, widen
 
-__all__ = ["Decided", "backward", "decide", "decide_for", "differentiated", "fits", "measured", "run", "sees_memory"]
+__all__ = ["Decided", "backward", "decide", "decide_for", "differentiated", "fits", "measured", "move", "of_line", "run",
+    "sees_memory",
+]
 
 STORED = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16", torch.float16: "int16"}
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # rows of what a kernel keeps of each set
 PLAIN = (Tensor, torch.nn.Parameter)
 Learnt = tuple[Tensor | None, tuple[int, ...] | None]  # a parameter, and the shape in which it broadcasts
-
-if kernels.available():
-    import numpy
-
-    from ..kernels.results import _recall
-    from ..kernels.standardizing import Form, prepare
 
 
 class Decided(NamedTuple):
@@ -80,11 +77,23 @@ def decide(ready: Ready) -> Decided | None:
     )  # fmt: skip
 
 
+def of_line(x: Tensor, plan: Plan, rule: Rule, learnt: Any, targets: Any) -> Tensor | None:
+    """The result for one bare line of notation; None where the formula must do it."""
+    if not kernels.available() or not all(a is None or sees_memory(a) for a in (x, *learnt)):
+        return None
+    shown = [(a, None if a is None else t) for a, t in zip(learnt, targets, strict=True)]
+    decided = decide_for(x, plan, rule, shown[0], shown[1])
+    made = None if decided is None else run(decided, x, learnt[0], learnt[1])
+    return None if made is None else made[0]
+
+
 def decide_for(
     x: Tensor, plan: Plan, rule: Rule, weight: Learnt, bias: Learnt, *, frozen: bool = False,
     running: tuple[int, ...] | None = None,
 ) -> Decided | None:  # fmt: skip
     """The kernels for x in memory; `running`: the shape in which running statistics broadcast, where there are any."""
+    from ..kernels.standardizing import Form, prepare
+
     if x.data_ptr() % x.element_size():
         return None
     affine = weight[1] if weight[1] is not None else bias[1]
@@ -174,8 +183,11 @@ def _given(decided: Decided, kept: Any, running: tuple[Tensor, Tensor]) -> bool:
     mean, var = (a.detach().numpy() for a in running)
     rule, found = decided.rule, decided.standardizer
     if not (decided.whole and rule.eps and rule.eps_rule == "inside" and mean.dtype == kept.dtype == var.dtype):
+        from ..kernels.results import _recall
+
         return bool(_recall(found, decided.plan, kept, (mean, var)))
-    kept[MEAN], kept[RESIDUE], kept[SQUARE], kept[UNIT] = mean.reshape(-1) if rule.centre else 0.0, 0.0, var.reshape(-1), 1.0
+    kept[MEAN], kept[SQUARE] = mean.reshape(-1) if rule.centre else 0.0, var.reshape(-1)
+    kept[RESIDUE], kept[UNIT] = 0.0, 1.0
     with numpy.errstate(invalid="ignore"):
         kept[RSTD] = 1.0 / numpy.sqrt(numpy.add(kept[SQUARE], rule.eps, dtype=numpy.float64))
     return True
