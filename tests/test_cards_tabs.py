@@ -78,9 +78,9 @@ def our_layer(d: Definition, params: Names, state: Names | None, key: int = 0) -
     """The NumPy layer with the program's options and these arrays."""
     channels = tabs.CHANNELS if d.params or d.states else None
     layer = nl.numpy.build(d, channels, options=tabs.options(d), key=key)
-    layer.params.update({n: np.float64(a) for n, a in params.items()})
+    layer.params.update({n: np.asarray(a, np.float64) for n, a in params.items()})
     layer._started = True
-    layer.state.update({n: np.float64(a) for n, a in (state or {}).items()})
+    layer.state.update({n: np.asarray(a, np.float64) for n, a in (state or {}).items()})
     return layer
 
 
@@ -114,7 +114,7 @@ def test_a_program_gives_what_the_numpy_layer_gives(definition: Definition, face
     names = ran(definition, face)
     if definition.role == "input":
         scaled = getattr(nl.data, definition.class_name)().fit(names["table"], names["classes"][:200])
-        compare(of(face).back(names["y"]), np.float32(scaled.transform(names["table"])), "half", face)
+        compare(of(face).back(names["y"]), scaled.transform(names["table"]).astype(np.float32), "half", face)
         return
     row = "identity" if definition.role == "weight" else "transcendental"
     if definition.role in ROLES:

@@ -202,12 +202,28 @@ def test_each_of_the_notes_ten_has_its_cell(lang: str) -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_notes_network_is_there_and_its_normalization_is_a_constant(lang: str) -> None:
+    """The cell says so with its own numbers: that it ran, and not that PyTorch is missing, is what is looked at here."""
+    (cell,) = [cell for cell in code_cells(stored(lang)) if cell.id == "cnn-torch"]
+    ((_, said),) = outputs(cell)
+    assert "620,362" in said and "(1, 10)" in said and said.count("True") == 2 and "False" not in said
+    assert numbers(said)[-4:] == [round(2.0**-0.75, 4)] * 4
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_notes_functions_are_shown_in_numpy_and_mlx(lang: str) -> None:
+    from normlab.note_functions import table
+
+    assert table(lang) in [text for cell in code_cells(stored(lang)) for kind, text in outputs(cell) if kind == "text/markdown"]
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_commands_in_the_prose_exist(lang: str) -> None:
     prose = "\n".join(c.source for c in stored(lang).cells if c.cell_type == "markdown")
     commands = re.findall(r"`(normlab [^`]+)`", prose)
     calls = re.findall(r"`(nl\.compare\([^`]+)`", prose)
     assert len(commands) >= 4 and len(calls) >= 3
-    assert {command.split()[1] for command in commands} <= {"compare", "guide", "report", "info"}
+    assert {command.split()[1] for command in commands} <= {"bench", "compare", "guide", "report", "info"}
     for call in calls:
         assert eval(call, {"nl": nl}).to_dict()["arms"]
 

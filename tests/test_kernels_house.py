@@ -59,6 +59,35 @@ def test_any_number_of_threads_gives_the_same_bytes(case: Case) -> None:
             same_bytes(got, wanted, f"{threads} threads")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint16])
+@pytest.mark.parametrize("case", SHARED[:4], ids=str)
+def test_what_is_written_past_the_caches_has_the_same_bytes(
+    case: Case, dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every place that a line can start; 64 bytes hold no number of elements that all these runs are made of."""
+    from normlab.kernels import standardizing
+
+    x, dy = (random(case.shape, k).astype(dtype) for k in (1, 2))
+    if dtype == np.uint16:
+        x, dy = ((random(case.shape, k).view(np.uint32) >> 16).astype(dtype) for k in (1, 2))
+    weight, bias = (random(case.spread or (), k) for k in (3, 4))
+    made = {}
+    for past, eps in ((False, 1e-5), (True, 1e-5 + 1e-20)):  # another eps, so that it is decided anew; the same in use
+        if past:
+            for name in ("PAST_BYTES", "LINES_BYTES", "MANY_BYTES"):
+                monkeypatch.setattr(standardizing, name, 0)
+        for shift in (0, 1, 5) if past else (0,):
+            y, dx = (np.empty(x.size + shift, dtype)[shift:].reshape(x.shape) for _ in range(2))
+            done = kernels.standardize(x, case.plan, weight=weight, bias=bias, eps=eps, out=y)
+            assert done is not None and done.standardizer.past_anywhere == past
+            back = kernels.standardize_backward(dy, x, case.plan, done.kept, weight=weight, bias=bias, eps=eps, out=dx)
+            assert back is not None
+            made[past, shift] = [y, *back]
+    for shift in (0, 1, 5):
+        for got, wanted in zip(made[True, shift], made[False, 0], strict=True):
+            same_bytes(got, wanted, f"shifted by {shift}")
+
+
 @pytest.mark.parametrize("length", [7, 96, 1025, 140_000])
 def test_a_row_is_the_same_beside_any_others(length: int) -> None:
     """33 rows make two batches and, of gradients, two blocks; alone, a row is the first of its batch."""

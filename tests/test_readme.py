@@ -17,13 +17,14 @@ from xml.etree import ElementTree
 import pytest
 
 import normlab as nl
+from faces import of
 from normlab.cli import main
 from normlab.formatting import share
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = {"en": "README.md", "ko": "README.ko.md"}
 LANGUAGES = tuple(READMES)
-VERBS = ("compare", "guide", "report", "info")
+VERBS = ("compare", "bench", "guide", "report", "info")
 PICTURE_BYTES = 60_000
 # What a copy for a fresh environment need not carry.
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build")
@@ -63,7 +64,8 @@ def commands(lang: str) -> list[str]:
     return found
 
 
-ALL = list(dict.fromkeys(command for lang in LANGUAGES for command in commands(lang)))
+# What times a machine takes minutes and has tests of its own.
+ALL = list(dict.fromkeys(c for lang in LANGUAGES for c in commands(lang) if not c.startswith("normlab bench")))
 
 
 @pytest.mark.parametrize("command", ALL)
@@ -95,11 +97,35 @@ def test_every_verb_takes_what_the_readme_says(verb: str, capsys: Any) -> None:
     assert all(flag in page for flag in ("--lang en|ko", "--json", "--help"))
 
 
+def python_blocks(lang: str) -> list[str]:
+    return [text for name, text in fences(lang) if name == "python"]
+
+
+def run(block: str) -> dict[str, Any]:
+    held: dict[str, Any] = {}
+    exec(compile(block, "README", "exec"), held)
+    return held
+
+
+@pytest.mark.parametrize("face", ["torch", "jax", "mlx"])
+def test_the_block_of_a_framework_runs(face: str, capsys: Any) -> None:
+    """The English one: both READMEs have the same code but for remarks, which another test looks after."""
+    arrays = of(face)
+    (block,) = [text for text in python_blocks("en") if re.search(rf"^import {face}\b", text, flags=re.M)]
+    held = run(block)
+    y = arrays.back(held["y"])
+    assert f"nl.{face}." in block and y.shape[0] == 8 and (y == y).all()
+    if face == "torch":
+        assert capsys.readouterr().out.startswith("1 changed, 0 refused")
+        assert type(held["net"][4]).__name__ == "BatchNorm" and hasattr(held["net"][3], "parametrizations")
+    if face == "jax":
+        assert (arrays.back(held["evaluated"]) != y).any() and int(held["state"]["num_batches_tracked"]) == 1
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_python_block_runs(lang: str, capsys: Any) -> None:
-    (block,) = [text for name, text in fences(lang) if name == "python"]
-    held: dict[str, Any] = {}
-    exec(compile(block, READMES[lang], "exec"), held)
+    block = python_blocks(lang)[0]
+    held = run(block)
     assert "gn:groups=4" in capsys.readouterr().out
     assert held["dx"].shape == held["x"].shape
     remark = re.search(r"\[\[0 0 1 1\], \[2 2 3 3\]\]", block)

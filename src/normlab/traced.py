@@ -131,6 +131,7 @@ def standardize(
     if mask is not None and measured is not None and rule.spread is not None:
         # Where what counts has no spread, what is masked out has nothing to be measured by.
         z = xp.where(mask | (s.root != 0), z, xp.zeros_like(z))
+        strange = xp.where(mask | (s.root != 0), strange, xp.zeros_like(z))
     y = z if weight is None else z * weight
     y = y if bias is None else y + bias
     y = y if strange is None else y + strange

@@ -50,7 +50,7 @@ def _one_of_each(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -
         x = x[tuple(slice(0, 1) if a in axes else slice(None) for a in range(x.ndim))]
     else:
         x = jnp.where(mask, x, -jnp.inf)
-    return xp.max(lax.stop_gradient(x), axis=axes, keepdims=True)  # type: ignore[no-any-return]
+    return xp.max(lax.stop_gradient(x), axis=axes, keepdims=True)
 
 
 class _Shared:

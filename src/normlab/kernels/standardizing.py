@@ -15,6 +15,7 @@ from .collapse import Problem, collapse
 from .columns import Rule
 from .halves import compute_dtype
 from .layouts import Layout, lay_out
+from .lines import BYTES
 from .pages import ask_for_large
 
 __all__ = ["Form", "Standardizer", "prepare"]
@@ -23,9 +24,9 @@ __all__ = ["Form", "Standardizer", "prepare"]
 LONG = 131_072
 # Runs shorter than this lie better side by side, as columns, than one after the other.
 SHORT = 32
-# An output of so many bytes leaves nothing of itself in a cache for whoever reads it next, so it is written past them,
-# where a run has some whole lines.
-PAST_BYTES, PAST_RUN_BYTES = 16 * 2**20, 256
+# An output of so many bytes leaves little of itself in a cache for whoever reads it next, so it is written past them:
+# runs that are made of whole lines, and such as have so many that their ends do not matter.
+PAST_BYTES, LINES_BYTES, MANY_BYTES = 16 * 2**20, 256, 4096
 # The gradients of a weight are summed for so many blocks of rows, and for at least so many rows each.
 BLOCKS, LEAST = 32, 32
 RULES = {"inside": rows.INSIDE, "outside": rows.OUTSIDE, "floor": rows.FLOOR}
@@ -66,8 +67,7 @@ class Standardizer:
         self.shape = np.array(
             [
                 p.outer, p.runs, p.inner, p.length, layout.parts, layout.step, layout.each, p.repeats[0], p.counts[0],
-                p.repeats[2], p.counts[2], form.centre, self.rule.by_count, kind, self.block, form.known,
-                p.size * form.stored.itemsize >= PAST_BYTES and part * form.stored.itemsize >= PAST_RUN_BYTES,
+                p.repeats[2], p.counts[2], form.centre, self.rule.by_count, kind, self.block, form.known, 0,
             ],
             np.int64,
         )  # fmt: skip
@@ -77,6 +77,17 @@ class Standardizer:
         self.slots = p.sets * p.runs * (1 if layout.each else layout.parts) * self.pieces
         self.group = runs.group_of(part)
         self.fixed = (self.shape.ctypes.data, self.limits.ctypes.data)
+        self.past = self.shape.copy()
+        self.past[-1] = 1
+        large, run = p.size * form.stored.itemsize >= PAST_BYTES, part * form.stored.itemsize
+        self.past_anywhere = large and run >= MANY_BYTES
+        self.past_from_lines = large and run >= LINES_BYTES and run % BYTES == 0
+
+    def _writing(self, address: int) -> tuple[int, int]:
+        """`fixed`, for an output at this address."""
+        if self.past_anywhere or (self.past_from_lines and address % BYTES == 0):
+            return self.past.ctypes.data, self.fixed[1]
+        return self.fixed
 
     def flat(self, weight: np.ndarray | None) -> np.ndarray | None:
         """A weight that broadcasts over the split axes, as it lies in memory, in the dtype that is computed with."""
@@ -110,12 +121,12 @@ class Standardizer:
             weight = np.ones_like(bias)
         ends = (_at(weight), _at(bias), _at(kept))
         if not self.long:
-            arguments = (*self.tokens, *self.fixed, x_at, y_at, *ends)
+            arguments = (*self.tokens, *self._writing(y_at), x_at, y_at, *ends)
             pool.run(rows.forward, layout.problem.sets, arguments, elements=2 * size)
             return True
         if not self.form.known:
             self._measure(x_at, kept)
-        cut = self._cut
+        cut = (*self.tokens, self._writing(y_at)[0], self.group, self.slots)
         pool.run(runs.write_slots, self._groups, (*cut, x_at, y_at, *ends), elements=size)
         return True
 
@@ -160,11 +171,11 @@ class Standardizer:
         elif layout.each:
             items = -(-p.sets // self.block)
             parts = np.empty((items, 2, self.weights))
-            arguments = (*self.tokens, *self.fixed, *ends, _at(parts))
+            arguments = (*self.tokens, *self._writing(dx_at), *ends, _at(parts))
             pool.run(rows.backward_each, items, arguments, elements=3 * size)
         else:
             items, parts = p.sets, np.empty((p.sets, 2, layout.width) if parameters else 0)
-            arguments = (*self.tokens, *self.fixed, *ends, _at(parts) if parameters else 0)
+            arguments = (*self.tokens, *self._writing(dx_at), *ends, _at(parts) if parameters else 0)
             pool.run(rows.backward, p.sets, arguments, elements=3 * size)
         if not parameters:
             return None
@@ -191,10 +202,11 @@ class Standardizer:
         pool.run(runs.settle_pull, p.sets, settled, elements=found.size)
         ends = (dy_at, x_at, dx_at, *held, _at(slopes))
         if layout.each:
-            arguments = (*self.tokens, self.fixed[0], group, *ends, parts_at)
+            arguments = (*self.tokens, self._writing(dx_at)[0], group, *ends, parts_at)
             pool.run(runs.pull_each_pieces, items * self.pieces, arguments, elements=2 * size)
         else:
-            pool.run(runs.pull_slots, self._groups, (*self._cut, *ends), elements=2 * size)
+            cut = (*self.tokens, self._writing(dx_at)[0], self.group, self.slots)
+            pool.run(runs.pull_slots, self._groups, (*cut, *ends), elements=2 * size)
         return items, parts
 
 

@@ -15,6 +15,7 @@ from ..calling import RUNNING, Ready, Rule, prepare, prepare_line
 from ..definition import Definition
 from . import compiled, eager, windowed
 from .arrays import FACE, widen
+from .deciding import Decided, decide
 from .layout import laid_out, with_gradient_like
 
 __all__ = ["Call", "call", "normalize"]
@@ -27,7 +28,7 @@ class Call(NamedTuple):
 
     y: Tensor
     state: dict[str, Tensor] | None
-    decided: eager.Decided | None = None  # the kernels that did it
+    decided: Decided | None = None  # the kernels that did it
 
 
 def call(
@@ -44,7 +45,7 @@ def call(
         window = windowed.run(ready, training) if ready.plan is None else None
         if window is not None:
             return Call(window, dict(ready.held) or None)
-        decided = None if shared else eager.decide(ready)
+        decided = None if shared else decide(ready)
         done = None if decided is None else _by_kernels(decided, ready, momentum)
         if done is not None:
             return done
@@ -53,11 +54,12 @@ def call(
         return Call(laid_out(y, x), fresh)
 
 
-def _by_kernels(decided: eager.Decided, ready: Ready, momentum: Any) -> Call | None:
+def _by_kernels(decided: Decided, ready: Ready, momentum: Any) -> Call | None:
     weight, bias = (ready.live.get(n or "") for n in ready.definition.affine)
     running = None
     if ready.frozen:
-        running = tuple(widen(ready.held[n]).reshape(ready.targets[n]) for n in RUNNING)
+        mean, var = (widen(ready.held[n]).reshape(ready.targets[n]) for n in RUNNING)
+        running = (mean, var)
     made = eager.run(decided, ready.x, weight, bias, running)
     if made is None:
         return None

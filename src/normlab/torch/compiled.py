@@ -123,9 +123,10 @@ def call(
         axes = dict(lines.axes)
         y, _, mean, var = library.standardize(
             x, weight, bias, lines.pools, " ".join(n for n, _ in lines.sizes), [s for _, s in lines.sizes],
-            axes.get(names[0] or "", ""), axes.get(names[1] or "", ""), rule.centre, rule.spread, rule.eps, rule.eps_rule,
+            axes.get(names[0] or "", ""), axes.get(names[1] or "", ""), rule.centre, rule.spread, rule.eps,
+            rule.eps_rule,
         )  # fmt: skip
-        measured = traced.Measured(mean, var, float(plan.count))
+        measured: traced.Measured | None = traced.Measured(mean, var, float(plan.count))
     else:
         broad = {n: widen(a).reshape(targets[n]) for n, a in (*live.items(), *held.items()) if n in targets}
         weight, bias = broad.get(names[0] or ""), broad.get(names[1] or "")

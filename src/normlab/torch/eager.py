@@ -1,80 +1,27 @@
 """Kernels in eager mode: one autograd.Function about the kernels' forward and backward.
 
 An autograd.Function costs about 5 microseconds a call, a registered operation with a gradient 20: eager calls go this
-way, and only traces meet the operation (`library`). Kernels see memory, so whatever looks on from outside (torch.func,
-forward-mode differentiation, tensor subclasses, other tracers) must find the formula instead: `sees_memory` tells. A
-second derivative is that of the formula.
+way, and only traces meet the operation (`library`). A second derivative is that of the formula.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 from torch._C import _functorch
-from torch.autograd import forward_ad
 
 from .. import kernels, traced
-from ..calling import RUNNING, Ready, Rule
+from ..calling import Rule
 from ..pattern import Plan
 from .arrays import FACE, widen
+from .deciding import Decided, Learnt, decide_for, looks_of, sees_memory
 
-__all__ = ["Decided", "backward", "decide", "decide_for", "differentiated", "fits", "measured", "move", "of_line", "run",
-    "sees_memory",
-]
+__all__ = ["backward", "differentiated", "measured", "move", "of_line", "run"]
 
-STORED = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16", torch.float16: "int16"}
 MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # rows of what a kernel keeps of each set
-PLAIN = (Tensor, torch.nn.Parameter)
-Learnt = tuple[Tensor | None, tuple[int, ...] | None]  # a parameter, and the shape in which it broadcasts
-
-
-class Decided(NamedTuple):
-    """How a call is done by kernels, for every x of this shape, dtype and memory layout."""
-
-    standardizer: Any
-    plan: Plan
-    rule: Rule
-    weight: tuple[int, ...] | None  # the shapes that broadcast over the split axes; None where there is none
-    bias: tuple[int, ...] | None
-    running: tuple[int, ...] | None
-    learnt: tuple[Any, Any]  # shape and dtype of weight and bias themselves
-    wide: torch.dtype
-    whole: bool  # running statistics are one for each set, in the order of memory
-    direct: bool  # parameters are read where they lie
-
-
-def sees_memory(x: Tensor) -> bool:
-    """Whether nothing stands between this tensor and its memory, and nobody but autograd wants to know what is done."""
-    return (
-        type(x) in PLAIN
-        and x.is_cpu
-        and _functorch.peek_interpreter_stack() is None
-        and forward_ad._current_level < 0
-        and not torch._C._len_torch_dispatch_stack()
-        and torch._C._get_tracing_state() is None
-        and not x.is_neg()
-    )
-
-
-def decide(ready: Ready) -> Decided | None:
-    """The kernels for a call that is ready; None where the formula must do it."""
-    d, plan = ready.definition, ready.plan
-    if plan is None or ready.mask is not None or ready.empty or not kernels.available():
-        return None
-    if not all(sees_memory(a) for a in (ready.x, *ready.live.values(), *ready.held.values())):
-        return None
-    weight, bias = (ready.targets[n] if n is not None and n in ready.live else None for n in d.affine)
-    if weight is not None and bias is not None and weight != bias:
-        return None
-    learnt = [None if n is None else ready.live.get(n) for n in d.affine]
-    return decide_for(
-        ready.x, plan, ready.rule, (learnt[0], weight), (learnt[1], bias), frozen=ready.frozen,
-        running=ready.targets.get(RUNNING[0]) if ready.held else None,
-    )  # fmt: skip
 
 
 def of_line(x: Tensor, plan: Plan, rule: Rule, learnt: Any, targets: Any) -> Tensor | None:
@@ -85,52 +32,6 @@ def of_line(x: Tensor, plan: Plan, rule: Rule, learnt: Any, targets: Any) -> Ten
     decided = decide_for(x, plan, rule, shown[0], shown[1])
     made = None if decided is None else run(decided, x, learnt[0], learnt[1])
     return None if made is None else made[0]
-
-
-def decide_for(
-    x: Tensor, plan: Plan, rule: Rule, weight: Learnt, bias: Learnt, *, frozen: bool = False,
-    running: tuple[int, ...] | None = None,
-) -> Decided | None:  # fmt: skip
-    """The kernels for x in memory; `running`: the shape in which running statistics broadcast, where there are any."""
-    from ..kernels.standardizing import Form, prepare
-
-    if x.data_ptr() % x.element_size():
-        return None
-    affine = weight[1] if weight[1] is not None else bias[1]
-    stored = numpy.dtype(STORED[x.dtype])
-    form = Form(x.stride(), stored, affine, rule.centre, rule.spread, rule.eps, rule.eps_rule, frozen)
-    found = prepare(plan, form)
-    if isinstance(found, str):
-        return None
-    wide = torch.float64 if x.dtype is torch.float64 else torch.float32
-    whole = running is not None and math.prod(running) == found.problem.sets and found.problem.back in ((), (0,))
-    return Decided(
-        found, plan, rule, weight[1], bias[1], running, (_looks(weight[0]), _looks(bias[0])), wide, whole,
-        _direct(found, weight[1] is None),
-    )  # fmt: skip
-
-
-def _looks(a: Tensor | None) -> Any:
-    return None if a is None else (a.shape, a.dtype)
-
-
-def _direct(found: Any, bare: bool) -> bool:
-    """Whether the kernel takes weight and bias as they lie in memory, so that their addresses are enough."""
-    layout = found.layout
-    if found.beside or layout is None or not found.in_order:
-        return False
-    return not layout.each or (not bare and layout.own == (layout.problem.length, 1))
-
-
-def fits(decided: Decided, weight: Tensor | None, bias: Tensor | None) -> bool:
-    """Whether parameters are what they were when it was decided."""
-    for a, looks in zip((weight, bias), decided.learnt, strict=True):
-        if a is None:
-            if looks is not None:
-                return False
-        elif looks is None or type(a) not in PLAIN or not a.is_cpu or (a.shape, a.dtype) != looks:
-            return False
-    return True
 
 
 def run(
@@ -281,18 +182,20 @@ def differentiated(
     """
     again = torch.is_grad_enabled()
     with torch.enable_grad():
-        learnt = [a if again or a is None else a.detach().requires_grad_() for a in (x, weight[0])]
-        broad = None if learnt[1] is None else widen(learnt[1]).reshape(weight[1])
-        y, _ = traced.standardize(FACE, learnt[0], plan, rule, broad, None, running=running)
-        asked = [a for a, needed in zip(learnt, wanted, strict=False) if needed]
+        w, shape = weight
+        if not again:
+            x, w = x.detach().requires_grad_(), None if w is None else w.detach().requires_grad_()
+        broad = None if w is None or shape is None else widen(w).reshape(shape)
+        y, _ = traced.standardize(FACE, x, plan, rule, broad, None, running=running)
+        asked = [a for a, needed in zip((x, w), wanted, strict=False) if needed and a is not None]
         found = iter(torch.autograd.grad(y, asked, dy, create_graph=again) if asked else ())
     dx, dweight = (next(found) if needed else None for needed in wanted[:2])
     if not wanted[2]:
         return dx, dweight, None
-    shape, dtype = _looks(bias[0]) if isinstance(bias[0], Tensor) else bias[0]
+    own, dtype = looks_of(bias[0]) if isinstance(bias[0], Tensor) else bias[0]
     axes = [k for k, size in enumerate(bias[1]) if size == 1]
     g = widen(dy).reshape(plan.split)
-    return dx, dweight, (g.sum(axes) if axes else g).reshape(shape).to(dtype)
+    return dx, dweight, (g.sum(axes) if axes else g).reshape(own).to(dtype)
 
 
 def measured(decided: Decided, kept: Tensor) -> traced.Measured:

@@ -12,23 +12,23 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from .. import kernels, registry, signatures
+from .. import registry, signatures
 from ..blueprint import Held, draw
 from ..calling import RUNNING, to_own
 from ..definition import Definition
 from ..errors import DtypeError, UsageError
 from ..fitting import fit
-from . import eager
+from . import quick
 from .arrays import FACE, FLOATS, Namespace, widen
 from .call import call
 from .compiled import settings
+from .deciding import Decided
 from .distributed import shares_batches, together
 from .moving import recomputing, store
+from .quick import COUNT
 
 __all__ = ["Layer", "build", "layer_class"]
 
-COUNT = "num_batches_tracked"
-MOST_DECIDED = 64  # shapes that a layer remembers
 MOST_PASSED = 16  # calls between a forward pass and its backward pass; a method's own state is small
 
 
@@ -68,7 +68,7 @@ class Layer(torch.nn.Module):
             self.register_buffer(COUNT, torch.zeros((), dtype=torch.int64, device=device) if counted else None)
         # What a method's own state was before its latest calls, for passes that activation checkpointing runs again.
         self._passed: deque[dict[str, Tensor]] = deque(maxlen=MOST_PASSED)
-        self._decided: dict[Any, eager.Decided] = {}
+        self._decided: dict[Any, Decided] = {}  # see `quick`
         self._started = d.start is None or not params
         self.reset_parameters()
 
@@ -137,7 +137,7 @@ class Layer(torch.nn.Module):
     def forward(self, x: Tensor, *inputs: Any, mask: Any = None, **named: Any) -> Tensor:
         """Normalize x; further inputs as the method has them. In training, running statistics move."""
         if mask is None and not inputs and not named and not torch.compiler.is_compiling():
-            y = self._at_once(x)
+            y = quick.again(self, x)
             if y is not None:
                 return y
         given = signatures.bind_inputs(self.definition, inputs, named)
@@ -163,46 +163,9 @@ class Layer(torch.nn.Module):
         something = 0 not in x.shape or self.together is not None  # it knows of the other processes' batches
         if moves and not again and done.state is not None and something:
             self._move(state, done.state)
-        if done.decided is not None and self.together is None and not (moves and not self._moves_simply(done.decided)):
-            if len(self._decided) >= MOST_DECIDED:
-                self._decided.clear()
-            self._decided[x.shape, x.stride(), x.dtype, self.training] = done.decided
+        if done.decided is not None and self.together is None:
+            quick.remember(self, x, done.decided)
         return done.y
-
-    def _moves_simply(self, decided: eager.Decided) -> bool:
-        """Whether running statistics need no more than `eager.move`."""
-        held = [self._buffers.get(n) for n in RUNNING]
-        return decided.whole and self.options["momentum"] is not None and all(
-            a is not None and a.dtype is decided.wide for a in held
-        )
-
-    def _at_once(self, x: Any) -> Tensor | None:
-        """The output, where a call like this one was decided before; checking anew costs more than a small call."""
-        if not isinstance(x, Tensor):
-            return None
-        decided = self._decided.get((x.shape, x.stride(), x.dtype, self.training))
-        if decided is None or not eager.sees_memory(x) or not kernels.available():
-            return None
-        weight, bias = (None if n is None else self._parameters.get(n) for n in self.definition.affine)
-        if x.data_ptr() % x.element_size() or not eager.fits(decided, weight, bias):
-            return None
-        if not self.blueprint.states:
-            made = eager.run(decided, x, weight, bias)
-            return None if made is None else made[0]
-        mean, var = self._buffers.get(RUNNING[0]), self._buffers.get(RUNNING[1])
-        if mean is None or var is None or not eager.sees_memory(mean) or not eager.sees_memory(var):
-            return None
-        if not self.training:
-            made = eager.run(decided, x, weight, bias, (mean.reshape(decided.running), var.reshape(decided.running)))
-            return None if made is None else made[0]
-        if not self._moves_simply(decided):
-            return None
-        made = eager.run(decided, x, weight, bias)
-        if made is not None and not recomputing():
-            options = self.options
-            eager.move(decided, made[1], mean, var, options["momentum"], options["running_var_biased"])
-            self._buffers[COUNT].add_(1)
-        return None if made is None else made[0]
 
     def _move(self, state: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> None:
         if self.definition.forward is not None and not torch.compiler.is_compiling():

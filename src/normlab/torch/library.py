@@ -18,14 +18,21 @@ from ..calling import Rule
 from ..pattern import parse
 from . import eager, symbolic
 from .arrays import FACE, widen
+from .deciding import decide_for
 
 __all__ = ["standardize"]
 
-LINE = "str pools, str names, int[] sizes, str weight_axes, str bias_axes, bool centre, str spread, float eps, str eps_rule"
+LINE = (
+    "str pools, str names, int[] sizes, str weight_axes, str bias_axes, "
+    "bool centre, str spread, float eps, str eps_rule"
+)
 LIBRARY = torch.library.Library("normlab", "DEF")  # kept: the operations live as long as it does
-LIBRARY.define(f"standardize(Tensor x, Tensor? weight, Tensor? bias, {LINE}) -> (Tensor y, Tensor kept, Tensor mean, Tensor var)")
 LIBRARY.define(
-    f"standardize_backward(Tensor dy, Tensor x, Tensor? weight, Tensor? bias, Tensor kept, {LINE}) -> (Tensor, Tensor, Tensor)"
+    f"standardize(Tensor x, Tensor? weight, Tensor? bias, {LINE}) -> (Tensor y, Tensor kept, Tensor mean, Tensor var)"
+)
+LIBRARY.define(
+    "standardize_backward(Tensor dy, Tensor x, Tensor? weight, Tensor? bias, Tensor kept, "
+    f"{LINE}) -> (Tensor dx, Tensor dweight, Tensor dbias)"
 )
 standardize = torch.ops.normlab.standardize.default
 standardize_backward = torch.ops.normlab.standardize_backward.default
@@ -50,7 +57,7 @@ def _decided(x: Tensor, weight: Tensor | None, bias: Tensor | None, line: tuple[
         return None, read
     weight_shape = None if weight is None else weight_shape
     bias_shape = None if bias is None else bias_shape
-    return eager.decide_for(x, plan, rule, (weight, weight_shape), (bias, bias_shape)), read
+    return decide_for(x, plan, rule, (weight, weight_shape), (bias, bias_shape)), read
 
 
 def _forward(x: Tensor, weight: Tensor | None, bias: Tensor | None, *given: Any) -> tuple[Tensor, ...]:
@@ -74,9 +81,11 @@ def _backward(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     line = (*given[:2], tuple(given[2]), *given[3:])
     decided, (plan, rule, weight_shape, bias_shape) = _decided(x, weight, bias, line)
-    learnt = tuple((a, s) for a, s in ((weight, weight_shape), (bias, bias_shape)))
+    found: tuple[Any, ...]
     if decided is None or (kept.numel() and bool(kept[eager.UNIT].isnan().any())):
-        found = eager.differentiated(plan, rule, dy, x, *learnt, None, (True, weight is not None, bias is not None))
+        wanted = (True, weight is not None, bias is not None)
+        learnt = (weight, weight_shape), (bias, bias_shape)
+        found = eager.differentiated(plan, rule, dy, x, learnt[0], learnt[1], None, wanted)
     else:
         found = eager.backward(decided, dy, x, weight, kept, weight is not None or bias is not None)
     dx = found[0] if found[0].stride() == torch.empty_like(x).stride() else torch.empty_like(x).copy_(found[0])
@@ -93,7 +102,7 @@ def _fake(x: Tensor, weight: Tensor | None, bias: Tensor | None, pools: str, nam
 
 @torch.library.register_fake("normlab::standardize_backward", lib=LIBRARY)
 def _fake_backward(dy: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, *_: Any) -> Any:
-    shown = (x.new_empty(0) if a is None else torch.empty_like(a, memory_format=torch.contiguous_format) for a in (weight, bias))
+    shown = (x.new_empty(0 if a is None else a.shape, dtype=None if a is None else a.dtype) for a in (weight, bias))
     return torch.empty_like(x), *shown
 
 

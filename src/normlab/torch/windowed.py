@@ -13,7 +13,7 @@ from ..calling import Ready
 from ..operations import Operations
 from ..windowing import Window, through_window
 from .arrays import Namespace, narrow, widen
-from .eager import sees_memory
+from .deciding import sees_memory
 
 __all__ = ["run"]
 
