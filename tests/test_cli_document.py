@@ -199,7 +199,8 @@ def test_the_language_changes_nothing_in_a_run(call: Caller, lang: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["guide"], {"markdown"}), (["guide", "ln"], {"markdown"}), (["guide", "ln", "--steps"], {"markdown"}),
+        (["guide"], {"markdown", "code"}), (["guide", "ln"], {"markdown", "code"}),
+        (["guide", "ln", "--steps"], {"markdown", "code"}),
         (["info"], {"packages", "faces", "kernels", "extras"}), (["report", "run.json", "-o", "a page.html"], {"written"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

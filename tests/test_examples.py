@@ -210,6 +210,31 @@ def test_the_notes_network_is_there_and_its_normalization_is_a_constant(lang: st
     assert numbers(said)[-4:] == [round(2.0**-0.75, 4)] * 4
 
 
+def test_the_script_has_the_notes_network_and_its_control() -> None:
+    import torch
+
+    spec = importlib.util.spec_from_file_location("cnn", EXAMPLES / "cnn.py")
+    assert spec is not None and spec.loader is not None
+    cnn = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(cnn)
+    x, y = cnn.images()
+    assert x.shape == (1797, 3, 32, 32) and y.shape == (1797,) and len(x) - cnn.TRAINED_ON == 450
+    found = []
+    for name, norm in cnn.NORMS.items():
+        torch.manual_seed(0)
+        net = cnn.network(norm)
+        scales = 2 * (32 + 64 + 128) if name == "batch norm" else 0
+        assert sum(p.numel() for p in net.parameters()) == 620_362 + scales
+        with torch.no_grad():
+            found.append(net(x[:4]))
+        assert net(x[:1]).shape == (1, 10)
+    none, lrn, constant, _ = found
+    # At activations of order one the energy adds 1e-4 / 5 * 5 to k = 2: 4e-5 of the factor, in each of three layers.
+    assert float((lrn - constant).abs().max()) < 2e-4 * float(constant.abs().max()) < float((lrn - none).abs().max())
+    right, seconds = cnn.train(cnn.NORMS["times 0.5946"], x[:1400], y[:1400], seed=0, epochs=1)
+    assert 0 <= right <= 1 and seconds > 0
+
+
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_notes_functions_are_shown_in_numpy_and_mlx(lang: str) -> None:
     from normlab.note_functions import table

@@ -20,7 +20,7 @@ from .writing import check_outputs, write
 
 @verb(
     "bench",
-    usage="[METHOD ...] [--dtype NAME] [--threads N] [-o FILE.html] ...",
+    usage="[METHOD ...] [--dtype NAME] [-o FILE.html] ...",
     help=N_(
         "Time each METHOD on every face of normlab, beside PyTorch (eager and compiled), NumPy, JAX, MLX and "
         "onnxruntime where they are installed; without any METHOD all of them. It takes some minutes."

@@ -138,7 +138,7 @@ def _sum_both(x, at, stride, rows, cols, extra, high, low, square, lost, shift, 
 
 @njit(**EXACT)
 def _centre(rows, cols, extra, high, low, mean, left, zero):
-    """From a shift (`mean`) and the sums about it: the mean, as high + low in float64 and as mean + left in the dtype."""
+    """From a shift (`mean`) and the sums about it: the mean, as high + low in float64, as mean + left in the dtype."""
     for j in range(cols):
         count = rows + 1 if j < extra else rows
         high[j], low[j] = plus(float(mean[j]), 0.0, (high[j] + low[j]) / count)
