@@ -197,11 +197,11 @@ def test_a_class_has_its_name_its_signature_and_its_docstring(d: Definition) -> 
 
 
 def test_what_no_layer_is_called_is_refused_with_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="has no layer 'BatchNorm2d'; it has AlphaDropout, BatchNorm"):
+    with pytest.raises(AttributeError, match=r"has no layer 'BatchNorm2d'; it has AlphaDropout, BatchNorm"):
         face.BatchNorm2d  # noqa: B018
-    with pytest.raises(UnknownNameError, match="unknown argument of BatchNorm 'epsilon'. Did you mean eps"):
+    with pytest.raises(UnknownNameError, match=r"unknown argument of BatchNorm 'epsilon'. Did you mean eps"):
         face.BatchNorm(8, epsilon=1e-3)
-    with pytest.raises(DtypeError, match="BatchNorm: dtype must be a floating-point type up to float64, got torch.int32"):
+    with pytest.raises(DtypeError, match=r"BatchNorm: dtype must be a floating-point type up to float64, got torch.int32"):
         face.BatchNorm(8, dtype=torch.int32)
 
 

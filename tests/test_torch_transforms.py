@@ -165,7 +165,10 @@ def test_grad_and_jvp_move_running_statistics_once(d: Definition) -> None:
     once = copy.deepcopy(layer)
     x = x_for(d)
     once(x)
-    for transform in (lambda f: grad(lambda a: f(a).sum())(x), lambda f: jvp(f, (x,), (x,)), lambda f: vmap(grad(lambda a: f(a).sum()))(x[None])):
+    def total(f: Any) -> Any:
+        return lambda a: f(a).sum()
+
+    for transform in (lambda f: grad(total(f))(x), lambda f: jvp(f, (x,), (x,)), lambda f: vmap(grad(total(f)))(x[None])):
         other = made(d, running=True, dtype=torch.float64)
         transform(other)
         for name, a in once.state_dict().items():

@@ -38,9 +38,13 @@ def _twins() -> list[Twin]:
             found.append(_twin(f"InstanceNorm{rank}d", "InstanceNorm", (CHANNELS,), settings, {"affine": affine, "running": running}, shape))
     for groups in (1, 2, 3):
         for affine in (True, False):
-            theirs = lambda g=groups, a=affine: torch.nn.GroupNorm(g, CHANNELS, affine=a)
-            ours = lambda g=groups, a=affine: face.GroupNorm(CHANNELS, groups=g, affine=a)
-            found.append(Twin(f"GroupNorm-{groups}-{affine}", theirs, ours, shapes[2]))
+            twin = Twin(
+                f"GroupNorm-{groups}-{affine}",
+                lambda g=groups, a=affine: torch.nn.GroupNorm(g, CHANNELS, affine=a),
+                lambda g=groups, a=affine: face.GroupNorm(CHANNELS, groups=g, affine=a),
+                shapes[2],
+            )
+            found.append(twin)
     for sizes in ((CHANNELS,), (3, CHANNELS)):
         for settings in ({}, {"bias": False}, {"elementwise_affine": False}):
             ours = {"affine": settings.get("elementwise_affine", True), "bias": settings.get("bias", True)}

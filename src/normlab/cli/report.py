@@ -94,9 +94,10 @@ def _checked(document: Any, path: str) -> dict[str, Any]:
     schema = document.get("schema") if isinstance(document, dict) else None
     hint = translate("Make one with: normlab compare -o run.json", say)
     if schema not in REQUIRED:
+        came = translate("none", say) if schema is None else repr(schema)
         message = translate(
             "{path}: the document of a run is required, with the schema {schema}; this one has {came}.",
-            say, path=path, schema=" / ".join(REQUIRED), came=repr(schema) if schema is not None else translate("none", say),
+            say, path=path, schema=" / ".join(REQUIRED), came=came,
         )  # fmt: skip
         raise UsageError(message, hint=hint)
     missing = [key for key in REQUIRED[schema] if key not in document]

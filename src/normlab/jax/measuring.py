@@ -32,25 +32,25 @@ def statistics(
     number, even after the second centring, and with eps 0 what is left would be divided by itself.
     """
     s = formula.statistics(xp, x, axes, centre=centre, spread=spread, eps=eps, mask=mask)
-    if not centre or spread is None:
+    if not centre:
         return s
-    # One number of 2^31 that differs in its last bit makes a root of 2^-(digits + 16.5) of the mean (one of 2^17 a mean
-    # of magnitudes of that); what rounding leaves of equal numbers is a few units of 2^-(2 digits).
-    one = _one_of_each(xp, x, axes, mask)
-    flat = (s.root <= jnp.abs(s.mean) * 2.0 ** -(xp.finfo(x.dtype).nmant + 18)) & jnp.isfinite(one)
-    number = lax.stop_gradient(one * s.unit - s.mean)
-    mean = s.mean + jnp.where(flat, number, 0.0)  # as constants, so that slopes stay those of the formula
+    high, low = (end(xp, lax.stop_gradient(x), axes, mask) for end in (_highest, _lowest))
+    flat = high == low
+    # A constant, so that slopes stay those of the formula: (g - mean of g) / sqrt(eps) where there is an eps.
+    number = lax.stop_gradient(high * s.unit - s.mean)
+    mean = s.mean + jnp.where(flat, number, 0.0)
     root, square, residue = (jnp.where(flat, 0.0, a) for a in (s.root, s.square, s.residue))
     return s._replace(mean=mean, root=root, square=square, residue=residue)
 
 
-def _one_of_each(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
-    """An element of every set that counts."""
-    if mask is None or mask.size == 1:
-        x = x[tuple(slice(0, 1) if a in axes else slice(None) for a in range(x.ndim))]
-    else:
-        x = jnp.where(mask, x, -jnp.inf)
-    return xp.max(lax.stop_gradient(x), axis=axes, keepdims=True)
+def _highest(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
+    """The largest element of every set that counts."""
+    x = x if mask is None else jnp.where(mask, x, -jnp.inf)
+    return xp.max(x, axis=axes, keepdims=True)
+
+
+def _lowest(xp: Any, x: Array, axes: tuple[int, ...], mask: Array | None) -> Array:
+    return -_highest(xp, -x, axes, mask)
 
 
 class _Shared:

@@ -42,8 +42,8 @@ def _ready(case: Case, material: Material, layer: Any, function: Any) -> Ready:
     dtype = getattr(mx, case.dtype)
     if case.dtype == "float64":
         raise Refusal("MLX has no float64 on its default device")
-    x, dy = mx.array(material.x.astype(np.float32)).astype(dtype), mx.array(material.dy.astype(np.float32)).astype(dtype)
-    params = {n: mx.array(a.astype(np.float32)).astype(dtype) for n, a in material.params.items()}
+    x, dy = _array(material.x, dtype), _array(material.dy, dtype)
+    params = {n: _array(a, dtype) for n, a in material.params.items()}
     if layer is not None:
         layer.update({n: a for n, a in params.items() if n in layer})
 
@@ -78,6 +78,10 @@ def _ready(case: Case, material: Material, layer: Any, function: Any) -> Ready:
         return Outcome(_numpy(y), None if dx is None else _numpy(dx))
 
     return Ready(run, outcome)
+
+
+def _array(a: np.ndarray, dtype: Any) -> Any:
+    return mx.array(a.astype(np.float32)).astype(dtype)
 
 
 def _numpy(a: Any) -> np.ndarray:

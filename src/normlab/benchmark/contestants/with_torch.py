@@ -100,7 +100,7 @@ def _parametrized(name: str, case: Case) -> tuple[Function, list[torch.Tensor]]:
     made = getattr(torch.nn.utils.parametrizations, name.rpartition(".")[2])
     linear = made(torch.nn.Linear(case.shape[1], case.shape[0], bias=False, dtype=getattr(torch, case.dtype)))
     wrapped = linear.parametrizations.weight[0]
-    held = [p for p in linear.parametrizations.weight.parameters()]
+    held = list(linear.parametrizations.weight.parameters())
     if len(held) == 1:
         return wrapped, []
     return lambda x: wrapped(held[0], x), [held[0]]
