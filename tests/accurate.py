@@ -8,6 +8,7 @@ import numpy as np
 
 import normlab as nl
 from comparing import compare
+from face_base import channel_axis
 from faces import Done, Face, Work
 from grid import made_of_statistics
 from long_references import Long, long_reference
@@ -54,18 +55,11 @@ def shape_with(d: Definition, layout: str, length: int) -> tuple[int, ...]:
     return tuple(sizes[n] for n in layout.split())
 
 
-def channels_of(d: Definition, layout: str, shape: tuple[int, ...]) -> int:
-    """The length of the axis that stands for the channels."""
-    words = layout.split()
-    at = words.index("c" if "c" in words else "o")
-    return shape[at] if "..." not in words[:at] else shape[at - len(words)]
-
-
 def on_layer(face: Face, d: Definition, x: np.ndarray, layout: str | None = None, **settings: Any) -> Done:
     """A layer of the face called on x, without parameters unless told otherwise."""
     layout = layout or d.layout
     given = {"affine": False, **settings}
-    return face.run(Work(d, x, channels_of(d, layout, x.shape), layout, **given))
+    return face.run(Work(d, x, x.shape[channel_axis(layout, x.ndim)], layout, **given))
 
 
 def in_rows(x: np.ndarray, y: np.ndarray, row: str = "forward", **how: Any) -> None:

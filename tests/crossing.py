@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from face_base import channel_axis
 from faces import COUNT, DECLARED, DTYPES, Work, takes_kernels
 from grid import acting, layouts, option_sets
 from normlab import numpy as face
@@ -195,17 +196,11 @@ def _values(row: Row, shape: tuple[int, ...], random: np.random.Generator) -> np
     return x.astype(DTYPES[row["dtype"]])
 
 
-def _channel_axis(row: Row, shape: tuple[int, ...]) -> int:
-    words = _layout(row).split()
-    at = words.index("c")
-    return at if "..." not in words[:at] else len(shape) - len(words) + at
-
-
 def _mask(row: Row, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray | None:
     """All but a third, and every set keeps elements: the first sample and position count always."""
     if not row["mask"]:
         return None
-    channel = _channel_axis(row, shape)
+    channel = channel_axis(_layout(row), len(shape))
     mask = random.random([s for k, s in enumerate(shape) if k != channel]) > 0.3
     mask[tuple(0 for _ in mask.shape)] = True
     return mask
@@ -225,7 +220,7 @@ def work_of(row: Row, seed: int = 0) -> Work:
     dy = random.standard_normal(shape).astype(dtype)
     if mask is not None:
         # A loss does not look at what it masked out, where that is no number; where it did, its gradient would be none.
-        dy[np.isnan(x) & ~np.expand_dims(mask, _channel_axis(row, shape))] = 0
+        dy[np.isnan(x) & ~np.expand_dims(mask, channel_axis(_layout(row), len(shape)))] = 0
     return Work(
         d, x, channels, options=_options(row), **settings,
         params={n: random.standard_normal(a.shape).astype(dtype) for n, a in made.params.items()}, state=state,

@@ -14,7 +14,7 @@ import normlab
 from normlab import functional
 from normlab.definition import Definition
 
-__all__ = ["COUNT", "DTYPES", "Done", "Face", "Work"]
+__all__ = ["COUNT", "DTYPES", "Done", "Face", "Work", "channel_axis"]
 
 COUNT = "num_batches_tracked"
 DTYPES = {
@@ -63,6 +63,13 @@ class Work:
         named = {n: None if a is None else {k: change(v) for k, v in a.items()} for n, a in arrays.items()}
         dy = None if self.dy is None else change(self.dy)
         return replace(self, x=change(self.x), dy=dy, memory="contiguous", **named)  # type: ignore[arg-type]
+
+
+def channel_axis(layout: str, ndim: int) -> int:
+    """Which axis a layout gives to the channels, c or o, of an array with so many axes."""
+    words = layout.split()
+    at = next(k for k, w in enumerate(words) if w in ("c", "o"))
+    return at if "..." not in words[:at] else ndim - len(words) + at
 
 
 def _wide(a: np.ndarray) -> np.ndarray:
@@ -156,8 +163,5 @@ class Face:
 
     def _channel(self, work: Work) -> int:
         """The axis of the channels; only asked where it tells how x lies, since a layout may be one to be refused."""
-        if work.memory != "channels last":
-            return 0
-        words = (work.layout or work.definition.layout).split()
-        at = next((k for k, w in enumerate(words) if w in ("c", "o")), 0)
-        return at if "..." not in words[:at] else work.x.ndim - len(words) + at
+        layout = work.layout or work.definition.layout
+        return channel_axis(layout, work.x.ndim) if work.memory == "channels last" and {"c", "o"} & set(layout.split()) else 0

@@ -172,7 +172,7 @@ def test_an_exported_layer_is_the_layer(d: Definition) -> None:
 
 def test_a_layer_is_exported_for_any_batch() -> None:
     layer = stirred(face.BatchNorm(CHANNELS)).eval()
-    program = torch.export.export(layer, (torch.randn(4, CHANNELS, 3),), dynamic_shapes={"x": {0: torch.export.Dim("n")}, "inputs": (), "mask": None, "named": {}} if False else ({0: torch.export.Dim("n")},))
+    program = torch.export.export(layer, (torch.randn(4, CHANNELS, 3),), dynamic_shapes=({0: torch.export.Dim("n")},))
     x = torch.randn(9, CHANNELS, 3)
     same(program.module()(x), layer(x), 32)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import normlab as nl
 from comparing import Exact, compare, finfo
+from face_base import channel_axis
 from faces import COUNT, Done, Work, of, without_kernels
 from normlab.definition import Definition
 from references import reference
@@ -108,9 +109,7 @@ def _scales_of_sets(work: Work, done: Done) -> Scales:
 
 def _along_channels(work: Work, a: np.ndarray) -> np.ndarray:
     """An array of the channels, for every element of x."""
-    words = (work.layout or work.definition.layout).split()
-    at = next(k for k, w in enumerate(words) if w in ("c", "o"))
-    axis = at if "..." not in words[:at] else work.x.ndim - len(words) + at
+    axis = _channel(work)
     return np.broadcast_to(a.reshape([-1 if k == axis else 1 for k in range(work.x.ndim)]), work.x.shape)
 
 
@@ -128,16 +127,14 @@ def _divided(work: Work, sets: np.ndarray, channel: np.ndarray) -> tuple[np.ndar
     if "running_var" in state and not work.training:
         below = np.sqrt(np.broadcast_to(np.ravel(state["running_var"]), work.channels) + eps)[channel]
         return below, (x - np.broadcast_to(np.ravel(state["running_mean"]), work.channels)[channel]) / below
-    counts = np.ones(x.shape) if work.mask is None else np.broadcast_to(np.expand_dims(work.mask, _absent(work)), x.shape)
+    counts = np.ones(x.shape) if work.mask is None else np.broadcast_to(np.expand_dims(work.mask, _channel(work)), x.shape)
     below, about = _spread(d, np.where(counts, x, 0.0), sets, counts.astype(float), eps)
     with np.errstate(divide="ignore", invalid="ignore"):
         return below, np.where(below == 0, 0.0, (x - about) / below)
 
 
-def _absent(work: Work) -> int:
-    words = (work.layout or work.definition.layout).split()
-    at = words.index("c")
-    return at if "..." not in words[:at] else work.x.ndim - len(words) + at
+def _channel(work: Work) -> int:
+    return channel_axis(work.layout or work.definition.layout, work.x.ndim)
 
 
 def _spread(
@@ -189,7 +186,7 @@ def check(who: str, done: Done, truth: Truth, work: Work) -> None:
 def _no_numbers(work: Work) -> np.ndarray:
     if work.mask is None:
         return np.zeros(work.x.shape, bool)
-    return np.isnan(work.x) & ~np.expand_dims(work.mask, _absent(work))
+    return np.isnan(work.x) & ~np.expand_dims(work.mask, _channel(work))
 
 
 def _without(a: Any, where: np.ndarray) -> Any:

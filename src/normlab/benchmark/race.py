@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -104,23 +105,22 @@ def run_worker(
     if not cases:
         return
     work = {"cases": [c.to_dict() for c in cases], "contestants": list(names), "threads": threads, "seconds": seconds}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "normlab.benchmark.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env=environment(threads),
-    )  # fmt: skip
-    try:
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(
+        [sys.executable, "-m", "normlab.benchmark.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+        text=True, env=environment(threads),
+    ) as process:  # fmt: skip
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(json.dumps(work))
-        process.stdin.close()
-        for line in process.stdout:
-            if line.startswith("{"):
-                yield json.loads(line)
-        if process.wait() != 0:
-            assert process.stderr is not None
-            raise NormlabError(f"bench: the process that times ended early: {_last(process.stderr.read())}")
-    finally:
-        process.kill()
-        process.wait()
+        try:
+            process.stdin.write(json.dumps(work))
+            process.stdin.close()
+            for line in process.stdout:
+                if line.startswith("{"):
+                    yield json.loads(line)
+            if process.wait() != 0:
+                said.seek(0)
+                raise NormlabError(f"bench: the process that times ended early: {_last(said.read())}")
+        finally:
+            process.kill()
 
 
 def _last(text: str) -> str:
