@@ -36,6 +36,7 @@ class Row(NamedTuple):
 TOLERANCE = {
     "forward": Row(2, 0, "numerics.md's goal for float32; held in float64 too, see above"),
     "forward, affine": Row(3, 0, "2 for z; the product with the weight and the sum with the bias round by half a unit each"),
+    "forward, affine, elsewhere": Row(4, 0, "3 for z, where all of the above fall the same way (JAX, MLX: no goal, but right); seen: 3.06"),
     "forward, mean of magnitudes": Row(3, 0, "nothing halves the error of a mean of |d|, as the root halves it elsewhere"),
     "gradient": Row(4, 0, "numerics.md's goal; for sets of 32 elements or more, where the gradient does not cancel away"),
     "gradient, small set": Row(16, 0, "in units of the largest |g| / D: two projections take most of so few elements away"),

@@ -149,9 +149,10 @@ class Reference:
         root = self._root(base, m)
         below = self._divisor(root) if self.spread is not None else mpf(1)
         self._below[s] = (below, root, base, m)
+        lost = self._lost(s)
         for i in own:
             d = self.x[i] - (mean if self.centre else 0)
-            self.z[i] = d / below if below and i not in self._lost(s) else mpf(0)
+            self.z[i] = d / below if below and i not in lost else mpf(0)
 
     def _lost(self, s: int) -> set[int]:
         """What is masked out beside elements without spread: there is nothing to measure it by, so it gives 0."""
@@ -220,13 +221,14 @@ class Reference:
         if not below:
             return [(i, mpf(0)) for i in own]
         # y_i = d_i / D:  dL/dx_j = (sum_i g_i dd_i/dx_j) / D - (sum_i g_i d_i) / D^2 * dD/dx_j
-        along = mp.fsum(g[i] * self.z[i] for i in own) / below
+        lost = self._lost(s)
+        along = mp.fsum(g[i] * self.z[i] for i in own if g[i]) / below  # 0 times what is no number is 0
         slopes = self._slopes(base, root, m)
         if self.centre or self.spread == "std":  # the statistic's own mean moves with x_j
             shift = mp.fsum(slopes) / m
             slopes = [v - shift for v in slopes]
-        pulled = mp.fsum(g[i] for i in own) / m if self.centre else mpf(0)
-        found = {i: g[i] / below if i not in self._lost(s) else mpf(0) for i in own}
+        pulled = mp.fsum(g[i] for i in own if i not in lost) / m if self.centre else mpf(0)
+        found = {i: g[i] / below if i not in lost else mpf(0) for i in own}
         for i, slope in zip(counted, slopes, strict=True):
             found[i] = found[i] - pulled / below - along * slope
         return list(found.items())

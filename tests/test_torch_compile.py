@@ -42,7 +42,7 @@ def step(layer: Any, x: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor]:
     return [y.detach(), *torch.autograd.grad(y, [x, *layer.parameters()], dy)]
 
 
-@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+@pytest.mark.parametrize("dynamic", [pytest.param(False, marks=pytest.mark.slow), True], ids=["static", "dynamic"])
 @pytest.mark.parametrize("d", LAYERS, ids=lambda d: d.name)
 def test_a_compiled_layer_is_the_layer(d: Definition, dynamic: bool) -> None:
     """In training and evaluation, for two batch sizes; warnings are errors, so a graph break or a cache would be seen."""
@@ -199,7 +199,7 @@ def test_the_operations_pass_opcheck(line: str, sizes: dict[str, int], shape: tu
     bias = torch.rand(CHANNELS).requires_grad_() if "bias" in affine else None
     given = arguments(x, line, sizes, weight, bias)
     torch.library.opcheck(library.standardize, given)
-    y, kept, _, _ = library.standardize(*given)
+    _, kept, _, _ = library.standardize(*given)
     backward = (torch.randn(shape).to(dtype), *(None if a is None else a.detach() for a in given[:3]), kept, *given[3:])
     torch.library.opcheck(library.standardize_backward, backward, test_utils=("test_schema", "test_faketensor"))
 

@@ -74,7 +74,7 @@ def test_elements_and_layouts_that_cannot_be_normalized_are_named(x: torch.Tenso
 
 def test_what_is_no_tensor_is_named() -> None:
     for wrong in (np.ones((4, 6)), [[1.0, 2.0]], None):
-        with pytest.raises(DtypeError, match="layer_norm: x must be a torch tensor, got .*Convert with torch.as_tensor"):
+        with pytest.raises(DtypeError, match=r"layer_norm: x must be a torch tensor, got .*Convert with torch\.as_tensor"):
             face.LayerNorm(6)(wrong)
 
 

@@ -113,8 +113,12 @@ def _numbers(problem: Problem) -> np.ndarray | None:
 
 
 def _call(problem: Problem, stored: np.dtype) -> tuple[Cut, tuple[Any, ...], Callable[..., np.ndarray]]:
-    c, wide = cut(problem), compute_dtype(stored)
-    return c, (TOKENS[stored], wide.type(0), wide.itemsize, tuple(c)), lambda *shape: np.empty(shape, wide)
+    known: dict[Any, Any] = problem.__dict__.setdefault("_calls", {})  # problems are kept once each
+    if stored not in known:
+        c, wide = cut(problem), compute_dtype(stored)
+        known[stored] = c, (TOKENS[stored], wide.type(0), wide.itemsize, tuple(c)), lambda *shape: np.empty(shape, wide)
+    found: tuple[Cut, tuple[Any, ...], Callable[..., np.ndarray]] = known[stored]
+    return found
 
 
 def _along(problem: Problem, weight: np.ndarray | None) -> np.ndarray | None:
@@ -122,8 +126,11 @@ def _along(problem: Problem, weight: np.ndarray | None) -> np.ndarray | None:
     return weight if weight is None or numbers is None else weight[numbers]
 
 
-def _address(a: np.ndarray | None) -> int:
-    return 0 if a is None else int(a.__array_interface__["data"][0])
+def _address(a: np.ndarray | int | None) -> int:
+    """The address of an array; an address stays one."""
+    if a is None or isinstance(a, int):
+        return a or 0
+    return int(a.__array_interface__["data"][0])
 
 
 def forward(

@@ -47,7 +47,8 @@ class Done:
     def var(self) -> np.ndarray:
         """The (population) mean square of what was divided; for l2 the sum of squares."""
         unit = self.kept[rows.UNIT]
-        return self._shown(self.kept[rows.SQUARE] / unit / unit)
+        with np.errstate(over="ignore"):  # beyond the dtype it is infinite
+            return self._shown(self.kept[rows.SQUARE] / unit / unit)
 
     @property
     def rstd(self) -> np.ndarray:

@@ -107,10 +107,12 @@ def looks_of(a: Tensor | None) -> Any:
 
 def _direct(found: Any, bare: bool) -> bool:
     """Whether the kernel takes weight and bias as they lie in memory, so that their addresses are enough."""
-    layout = found.layout
-    if found.beside or layout is None or not found.in_order:
+    layout, problem = found.layout, found.problem
+    if not found.in_order:
         return False
-    return not layout.each or (not bare and layout.own == (layout.problem.length, 1))
+    if found.beside:
+        return problem.counts[1] == 1 and (bare or problem.counts[2:] == (problem.inner, problem.length))
+    return layout is not None and (not layout.each or (not bare and layout.own == (layout.problem.length, 1)))
 
 
 def fits(decided: Decided, weight: Tensor | None, bias: Tensor | None) -> bool:

@@ -101,8 +101,12 @@ def move(decided: Decided, kept: Tensor, mean: Tensor, var: Tensor, momentum: fl
     square = k[SQUARE] / (unit * unit)
     if not biased:
         square *= count / max(count - 1, 1)
-    mean.lerp_(torch.from_numpy((k[MEAN] + k[RESIDUE]) / unit), momentum)
-    var.lerp_(torch.from_numpy(square), momentum)
+    middle = (k[MEAN] + k[RESIDUE]) / unit
+    ends = torch.from_numpy(middle), torch.from_numpy(square)
+    if mean.ndim != 1:  # one set, and scalars
+        ends = ends[0].view(mean.shape), ends[1].view(mean.shape)
+    mean.lerp_(ends[0], momentum)
+    var.lerp_(ends[1], momentum)
 
 
 def _lies_ready(a: Tensor | None, wide: torch.dtype) -> bool:
@@ -140,7 +144,9 @@ class _Standardize(torch.autograd.Function):
         if torch.is_grad_enabled() or batched or not sees_memory(dy):
             learnt = (weight, decided.weight), (decided.learnt[1], decided.bias)
             wanted = ctx.needs_input_grad[:3]
-            found = differentiated(decided.plan, decided.rule, dy, x, *learnt, tuple(running) or None, wanted)
+            shape = decided.running or ()
+            given = (widen(running[0]).reshape(shape), widen(running[1]).reshape(shape)) if running else None
+            found = differentiated(decided.plan, decided.rule, dy, x, *learnt, given, wanted)
         else:
             found = backward(decided, dy, x, weight, kept, any(ctx.needs_input_grad[1:3]))
         return *found, None, None, None

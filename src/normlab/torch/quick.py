@@ -24,17 +24,11 @@ MOST = 64  # shapes that a layer remembers
 
 def remember(layer: Any, x: Tensor, decided: Decided) -> None:
     """Keep how a call was done, if `again` can do it."""
-    if layer.training and layer.blueprint.states and not _moves_simply(layer, decided):
+    if layer.training and layer.blueprint.states and not decided.whole:
         return
     if len(layer._decided) >= MOST:
         layer._decided.clear()
     layer._decided[x.shape, x.stride(), x.dtype, layer.training] = decided
-
-
-def _moves_simply(layer: Any, decided: Decided) -> bool:
-    """Whether running statistics need no more than `eager.move`."""
-    simple = decided.whole and layer.options["momentum"] is not None
-    return simple and all(getattr(layer, n).dtype is decided.wide for n in RUNNING)
 
 
 def again(layer: Any, x: Any) -> Tensor | None:
@@ -55,13 +49,16 @@ def again(layer: Any, x: Any) -> Tensor | None:
     if mean is None or var is None or not is_plain(mean) or not is_plain(var):
         return None
     if not layer.training:
-        made = eager.run(decided, x, weight, bias, (mean.reshape(decided.running), var.reshape(decided.running)))
+        if not decided.whole:
+            mean, var = mean.reshape(decided.running), var.reshape(decided.running)
+        made = eager.run(decided, x, weight, bias, (mean, var))
         return None if made is None else made[0]
-    if not _moves_simply(layer, decided):
+    options = layer.blueprint.options
+    momentum = options["momentum"]
+    if momentum is None or mean.dtype is not decided.wide or var.dtype is not decided.wide:
         return None
     made = eager.run(decided, x, weight, bias)
     if made is not None and not recomputing():
-        options = layer.options
-        eager.move(decided, made[1], mean, var, options["momentum"], options["running_var_biased"])
+        eager.move(decided, made[1], mean, var, momentum, options["running_var_biased"])
         layer._buffers[COUNT].add_(1)
     return None if made is None else made[0]
