@@ -302,7 +302,7 @@ def test_a_bar_is_drawn_on_a_terminal_only_and_only_for_long_work(monkeypatch: p
         terminal = Terminal()
         monkeypatch.setattr(sys, "stderr", terminal)
         monkeypatch.setattr(working, "PATIENCE_S", patience_s)
-        with working.Bar() as bar:
+        with working.Bar("comparing") as bar:
             time.sleep(0.5)
             bar(1, 2, {"label": "bn"})
             time.sleep(0.2)

@@ -125,6 +125,7 @@ def test_several_threads_may_call_at_once() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # what the warning fears is what is tried here
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, where another test imported it; not used here
 def test_a_forked_child_has_a_pool_of_its_own() -> None:
     case = SHARED[0]
     x, dy = random(case.shape), random(case.shape, 2)

@@ -46,6 +46,7 @@ class Normalized(Dataset):  # type: ignore[type-arg]
         return normalized(index)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, where another test imported it; not used here
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_data_loader_normalizes_in_its_workers(start: str) -> None:
     wanted = [normalized(k) for k in range(8)]  # the parent's own threads run before it forks
@@ -84,6 +85,7 @@ def test_threads_with_a_layer_each_move_their_own_statistics() -> None:
 
 
 @pytest.mark.skipif(not kernels.available(), reason="without kernels a forked process is left to torch, which hangs there")
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX's, where another test imported it; not used here
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_pool_of_processes_normalizes(start: str) -> None:
     wanted = [as_array(k) for k in range(4)]

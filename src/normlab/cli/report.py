@@ -93,7 +93,7 @@ def _checked(document: Any, path: str) -> dict[str, Any]:
     say = language()
     schema = document.get("schema") if isinstance(document, dict) else None
     hint = translate("Make one with: normlab compare -o run.json", say)
-    if schema not in REQUIRED:
+    if not isinstance(schema, str) or schema not in REQUIRED:
         came = translate("none", say) if schema is None else repr(schema)
         message = translate(
             "{path}: the document of a run is required, with the schema {schema}; this one has {came}.",
