@@ -15,7 +15,7 @@ from .errors import UsageError, unknown
 from .fitting import check_eps, shape_of
 from .pattern import parse_plain
 
-__all__ = ["Blueprint", "Held", "draw"]
+__all__ = ["Blueprint", "Described", "Held", "draw"]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,32 @@ class Blueprint:
         off = [w for w, n in zip(("affine", "bias"), d.affine, strict=True) if n in names and n not in have]
         shown |= {**dict.fromkeys(off[:1], False), **more}  # without affine there is no bias anyway
         return f"{d.class_name}({', '.join([repr(self.channels), *(f'{n}={v!r}' for n, v in shown.items())])})"
+
+
+class Described:
+    """A layer that can be asked what it was made from, its `blueprint`."""
+
+    blueprint: Blueprint
+
+    @property
+    def channels(self) -> int | tuple[int, ...] | None:
+        """What the layer was made for."""
+        return self.blueprint.channels
+
+    @property
+    def layout(self) -> str:
+        """The order of x's axes."""
+        return self.blueprint.layout
+
+    @property
+    def eps(self) -> float | None:
+        """What keeps the division finite; None where the method has none."""
+        return self.blueprint.eps
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The method's options, defaults filled in."""
+        return self.blueprint.options
 
 
 def draw(

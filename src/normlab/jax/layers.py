@@ -19,7 +19,7 @@ import numpy as np
 from jax import Array
 
 from .. import registry, signatures
-from ..blueprint import Blueprint, Held, draw
+from ..blueprint import Blueprint, Described, Held, draw
 from ..calling import to_own
 from ..definition import Definition
 from ..errors import DtypeError, UsageError
@@ -42,7 +42,7 @@ def shares_batches(definition: Definition) -> bool:
     return any(term.name == "n" and term.factors[0].pooled for term in line.terms)
 
 
-class Layer:
+class Layer(Described):
     """A method with its options. It never changes, is equal to what was made alike, and holds no array.
 
     So it may be an argument of a jitted function, static or not, or be closed over. Under `jax.vmap` each slice is
@@ -70,26 +70,6 @@ class Layer:
         )
         arguments = {"layout": layout, "eps": eps, "affine": affine, "bias": bias, "dtype": self.dtype.name}
         vars(self)["_made_with"] = (channels, tuple({**arguments, "axis_name": axis_name, **options}.items()))
-
-    @property
-    def channels(self) -> int | tuple[int, ...] | None:
-        """What the layer was made for."""
-        return self.blueprint.channels
-
-    @property
-    def layout(self) -> str:
-        """The order of x's axes."""
-        return self.blueprint.layout
-
-    @property
-    def eps(self) -> float | None:
-        """What keeps the division finite; None where the method has none."""
-        return self.blueprint.eps
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The method's options, defaults filled in."""
-        return self.blueprint.options
 
     def init(self, key: Any = 0) -> tuple[Arrays, Arrays]:
         """Parameters and state as they start: two dictionaries, empty where there are none.

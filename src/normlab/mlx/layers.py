@@ -12,7 +12,7 @@ import mlx.core as mx
 import mlx.nn
 
 from .. import registry, signatures
-from ..blueprint import Blueprint, Held, draw
+from ..blueprint import Blueprint, Described, Held, draw
 from ..calling import to_own
 from ..definition import Definition
 from ..errors import DtypeError, UsageError
@@ -41,7 +41,7 @@ class _Frozen(set[str]):
         self.update(self.always)
 
 
-class Layer(mlx.nn.Module):
+class Layer(Described, mlx.nn.Module):
     """A method with its parameters and its state, named as the definition names them; the state is never trained.
 
     Running statistics move when the layer is called in training. As everything in MLX they are computed when they are
@@ -71,26 +71,6 @@ class Layer(mlx.nn.Module):
         if made.counts:
             self[COUNT] = mx.array(0)
         self._waits = d.start is not None and bool(made.params)
-
-    @property
-    def channels(self) -> int | tuple[int, ...] | None:
-        """What the layer was made for."""
-        return self.blueprint.channels
-
-    @property
-    def layout(self) -> str:
-        """The order of x's axes."""
-        return self.blueprint.layout
-
-    @property
-    def eps(self) -> float | None:
-        """What keeps the division finite; None where the method has none."""
-        return self.blueprint.eps
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The method's options, defaults filled in."""
-        return self.blueprint.options
 
     def __setitem__(self, name: str, value: Any) -> None:
         # Whatever comes (set_dtype, a checkpoint in half precision): statistics summed over many batches stay wide.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import registry, signatures
-from ..blueprint import Held, draw
+from ..blueprint import Described, Held, draw
 from ..calling import RUNNING, to_own
 from ..definition import Definition
 from ..errors import DtypeError, UsageError
@@ -32,7 +32,7 @@ __all__ = ["Layer", "build", "layer_class"]
 MOST_PASSED = 16  # calls between a forward pass and its backward pass; a method's own state is small
 
 
-class Layer(torch.nn.Module):
+class Layer(Described, torch.nn.Module):
     """A method with its parameters (learnt) and its state (buffers), named as the definition names them."""
 
     definition: ClassVar[Definition]
@@ -71,26 +71,6 @@ class Layer(torch.nn.Module):
         self._decided: dict[Any, Decided] = {}  # see `quick`
         self._started = d.start is None or not params
         self.reset_parameters()
-
-    @property
-    def channels(self) -> int | tuple[int, ...] | None:
-        """What the layer was made for."""
-        return self.blueprint.channels
-
-    @property
-    def layout(self) -> str:
-        """The order of x's axes."""
-        return self.blueprint.layout
-
-    @property
-    def eps(self) -> float | None:
-        """What keeps the division finite; None where the method has none."""
-        return self.blueprint.eps
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """The method's options, defaults filled in."""
-        return self.blueprint.options
 
     def reset_parameters(self) -> None:
         """Start anew: parameters, buffers, and a start from data where the method has one."""
