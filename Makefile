@@ -2,6 +2,7 @@
 # too, with which torch.compile and mlx compile at run time):
 #   make demo    an environment in .venv, the base package, then the main job and one report
 #   make test    the same environment with all that the tests need (2.6 GB), then ruff, mypy and pytest
+# The tests run in two processes: make test WORKERS=8 for more, WORKERS=0 for one; TESTS="-k word" goes to pytest as well.
 # Every path is relative, because make cannot quote the name of the folder that it stands in.
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14 python; do \
@@ -11,7 +12,10 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet -c constraints.txt
 CATALOGUE := src/normlab/locale
 BABEL := $(PY) -m babel.messages.frontend --quiet
+WORKERS ?= 2
 TESTS ?=
+# Neighbours stay in one process, which shares what they are compared with; whoever has nothing left takes from the other.
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
 # An environment knows its own folder by name: where this folder was moved or copied, it is made again.
 $(shell [ ! -f .venv/.where ] || [ "`cat .venv/.where`" = "`pwd -P`" ] || rm -rf .venv)
@@ -28,12 +32,12 @@ demo: .venv/.base
 test: .venv/.test
 	$(PY) -m ruff check src tests docs benchmarks
 	$(PY) -m mypy
-	$(PY) -m pytest $(TESTS)
+	$(PYTEST) $(TESTS)
 
 test-all: .venv/.test
 	$(PY) -m ruff check src tests docs benchmarks
 	$(PY) -m mypy
-	$(PY) -m pytest -m 'slow or not slow' $(TESTS)
+	$(PYTEST) -m 'slow or not slow' $(TESTS)
 
 messages: .venv/.test
 	$(BABEL) extract --no-location --sort-output -k translate -k both -k N_ -o normlab.pot src/normlab

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # nobody looks at a window here
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what it runs behind, and children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 NO_SKIP = bool(os.environ.get("NORMLAB_NO_SKIP"))
 """Set where every test must run: there a missing browser, font or package is a failure, with its reason."""
 

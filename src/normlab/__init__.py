@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it; None: the name is the module.
 _WHERE = {
     "adopt": "surgery.adopt",
+    "advise": "advice",
     "bench": "benchmark",
     "compare": "experiments.compare",
     "data": None,

@@ -221,12 +221,12 @@ def to_own(own: str, layout: str, ndim: int) -> tuple[tuple[int, ...], bool]:
 
 def moved(
     xp: Any, ready: Ready, mean: Array, var: Array, count: Array, momentum: Array, *,
-    total: Callable[[Array, tuple[int, ...]], Array],
+    total: Callable[[Array, tuple[int, ...]], Array], lead: tuple[str, ...] = (),
 ) -> dict[str, Array]:  # fmt: skip
     """The running statistics, moved by `momentum` towards those of this batch; in the dtype of `mean`.
 
     `mean` and (population) `var` have one element for each set, `count` likewise or is a number; `total` adds along
-    axes, which go.
+    axes, which go; `lead` are axes of the plan beyond those of a layer's state, each with statistics of its own.
     """
     plan = ready.plan
     assert plan is not None
@@ -238,7 +238,7 @@ def moved(
     fresh = {}
     for spec, batch in zip(ready.definition.states, (mean, var), strict=True):
         batch = xp.reshape(batch, shape)
-        missing = tuple(k for k, name in enumerate(kept) if name not in names_of(spec.axes))
+        missing = tuple(k for k, name in enumerate(kept) if name not in (*lead, *names_of(spec.axes)))
         old = ready.held[spec.name]
         own = tuple(old.shape)
         if ready.mask is None:

@@ -7,19 +7,22 @@ from typing import Any
 
 from ..language import both
 from .judging import geometric
+from .suite import TIERS
 
 __all__ = ["answers", "summary"]
 
 Row = Mapping[str, Any]
 CACHED_TIERS = ("L2", "L3", "memory")  # below them the Python call is what takes the time
 EVEN = 1.05  # nearer to 1 than this is "as fast"
+FRAMEWORKS = {"torch": "PyTorch", "numpy": "NumPy", "jax": "JAX", "mlx": "MLX"}
 
 
 def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """For each method, order of axes, pass and peer: the geometric mean of the ratios over the tiers from L2 on.
 
     `low` is the mean of the intervals' lower ends; `worst` the smallest ratio with its shape; `ceiling` the mean of
-    what a plain copy of the fewest bytes would give; void comparisons are left out and counted.
+    what a plain copy of the fewest bytes would give; `tiers` what the means are over: below L2 only where nothing else
+    was timed; void comparisons are left out and counted.
     """
     found = []
     keys = dict.fromkeys((r["method"], r["layout"], r["both"]) for r in rows)
@@ -45,6 +48,7 @@ def _line(rows: Sequence[Row], peer: str) -> dict[str, Any] | None:
         "ratio": geometric(r["ratio"] for r in ratios), "low": geometric(r["low"] for r in ratios),
         "worst": worst["contestants"][peer]["over_normlab"]["ratio"], "worst_shape": worst["shape"],
         "ceiling": geometric(ceilings), "cases": len(sound), "void": len(here) - len(sound),
+        "tiers": [t for t in TIERS if any(r["tier"] == t for r in sound)],
     }  # fmt: skip
 
 
@@ -55,14 +59,32 @@ def answers(rows: Sequence[Row], threads: int) -> list[dict[str, str]]:
         ratio, count = _between(rows, other, "mlx")
         if ratio is not None:
             found.append(_faster(name, ratio, count, threads))
-    ratios = [r["contestants"]["torch"]["over_normlab"]["ratio"] for r in _sound(rows, "torch")]
-    if ratios:
-        slower = sum(r < 1 for r in ratios)
-        found.append(both(
-            "normlab on PyTorch against PyTorch itself: {ratio} times as fast over {n} cases; slower in {slower}.",
-            ratio=f"{geometric(ratios):.2f}", n=len(ratios), slower=slower,
-        ))  # fmt: skip
+    for other, name in FRAMEWORKS.items():
+        ours = [r for r in _sound(rows, other) if r["reference"] == f"normlab {other}"]
+        ratios = [r["contestants"][other]["over_normlab"]["ratio"] for r in ours]
+        if ratios:
+            found.append(_verdict(name, ratios))
     return [dict(text) for text in found]
+
+
+def _verdict(name: str, ratios: Sequence[float]) -> Mapping[str, str]:
+    """Who is faster, normlab on a framework or the framework itself, by a factor that is never below 1."""
+    ratio = geometric(ratios) or 1.0
+    words = {"name": name, "n": len(ratios), "slower": sum(r < 1 for r in ratios), "faster": sum(r > 1 for r in ratios)}
+    if ratio > EVEN:
+        return both(
+            "normlab on {name} is {ratio} times as fast as {name} itself over {n} cases; in {slower} of them it is "
+            "slower.", ratio=f"{ratio:.2f}", **words,
+        )  # fmt: skip
+    if ratio < 1 / EVEN:
+        return both(
+            "{name} itself is {ratio} times as fast as normlab on {name} over {n} cases; in {faster} of them normlab is "
+            "faster.", ratio=f"{1 / ratio:.2f}", **words,
+        )  # fmt: skip
+    return both(
+        "normlab on {name} and {name} itself are equally fast over {n} cases; in {slower} of them normlab is slower.",
+        **words,
+    )
 
 
 def _sound(rows: Sequence[Row], *names: str) -> list[Row]:

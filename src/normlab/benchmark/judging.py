@@ -11,10 +11,12 @@ import numpy as np
 from .suite import Case, tier_of
 from .timing import interval, low, widest
 
-__all__ = ["error_of", "geometric", "row"]
+__all__ = ["error_of", "geometric", "is_another_function", "row"]
 
 # Two thread pools on the same cores can slow each other down many times over; then the comparison says nothing.
 MOST_DISTURBED = 1.2
+# Half of the largest value is no rounding, not even of a sum of bfloat16 that stood still.
+ANOTHER_FUNCTION = 0.5
 UNIT = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 
 
@@ -22,6 +24,12 @@ def error_of(found: Any, right: Any, dtype: str) -> dict[str, float | None]:
     """The largest error of y and dx, in eps of the dtype times their largest value; None where not finite."""
     pairs = {"y": (found.y, right.y), "dx": (found.dx, right.dx)}
     return {n: _units(a, b, dtype) for n, (a, b) in pairs.items() if a is not None and b is not None}
+
+
+def is_another_function(error: Mapping[str, float | None] | None, dtype: str) -> bool:
+    """Whether an output is so far off that something else was computed, whose time says nothing."""
+    y = None if error is None else error.get("y")
+    return y is not None and y * UNIT[dtype] > ANOTHER_FUNCTION
 
 
 def _units(found: np.ndarray, right: np.ndarray, dtype: str) -> float | None:

@@ -38,9 +38,9 @@ def main() -> None:
 def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
     """The samples of every contestant that takes part, how far off each is, and why the others do not."""
     from ..errors import NormlabError
-    from .contestants import CONTESTANTS, Material, ready
+    from .contestants import CONTESTANTS, Material, Refusal, ready
     from .contestants.material import truth
-    from .judging import error_of
+    from .judging import error_of, is_another_function
     from .timing import rotate
 
     runs, refused, errors = {}, {}, {}
@@ -49,8 +49,10 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
     for name in names:
         try:
             made = ready(name, case)
-            errors[name] = None if right is None else error_of(made.outcome(), right, case.dtype)
-            runs[name] = made.run
+            error = None if right is None else error_of(made.outcome(), right, case.dtype)
+            if is_another_function(error, case.dtype):
+                raise Refusal("what it has of this name gives something else here")
+            errors[name], runs[name] = error, made.run
         except NormlabError as problem:
             refused[name] = str(problem)
         except Exception as problem:  # a peer that fails is a finding, and no reason to lose the others

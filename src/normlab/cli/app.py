@@ -18,6 +18,7 @@ __all__ = ["VERBS", "normlab", "serve"]
 VERBS = {
     "compare": N_("show what a normalization does to the signal and the gradient, layer by layer"),
     "bench": N_("time every method on every face beside its peers, on this machine"),
+    "advise": N_("say which normalization suits your data, batch and network, and why"),
     "guide": N_("explain the techniques: when, why, formula, worked case, code"),
     "report": N_("make one HTML page of runs that were kept as JSON"),
     "info": N_("say which versions and extras are installed, and how to install the others"),

@@ -7,7 +7,9 @@ import itertools
 import re
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +17,24 @@ from numpy.typing import NDArray
 from ..errors import ShapeError, UsageError
 from .limits import check_cells, shorten
 
-__all__ = ["read_csv"]
+__all__ = ["check_width", "numbered_rows", "parse_cell", "parse_number", "read_csv", "text_of"]
 
 SEPARATORS = ("\t", ";", ",")  # a comma may be a decimal comma beside the others, so it comes last
 
 
 def read_csv(file: Path) -> NDArray[np.float64]:
     """The numbers of a text file; `read_table` says what is accepted."""
+    with text_of(file) as lines:
+        return _parse(file, lines)
+
+
+@contextmanager
+def text_of(file: Path) -> Iterator[TextIO]:
+    """The lines of a text file. Raises UsageError where it is not UTF-8."""
     try:
         # newline="" leaves line breaks inside quotes to the csv module; utf-8-sig drops a byte order mark
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            return _parse(file, lines)
+            yield lines
     except UnicodeDecodeError as problem:
         came = f"got the byte {problem.object[problem.start]:#04x}"
         raise UsageError(
@@ -37,26 +46,31 @@ def _parse(file: Path, lines: Iterator[str]) -> NDArray[np.float64]:
     names: list[str] = []
     values = array("d")
     width = 0
-    for number, cells in _numbered_rows(file, lines):
+    for number, cells in numbered_rows(file, lines):
         if not width:
             width = len(cells)
-            if all(_number(cell) is None for cell in cells):
+            if all(parse_number(cell) is None for cell in cells):
                 names = cells
                 continue
-        if len(cells) != width:
-            raise ShapeError(
-                f"{file}: every row must have {width} cells like the first, row {number} has {len(cells)}.",
-                hint="Look there for a missing or an extra separator.",
-            )
+        check_width(file, number, cells, width)
         check_cells(file, (len(values) // width + 1, width))
-        values.extend(_cell(file, number, c, cell, names) for c, cell in enumerate(cells, start=1))
+        values.extend(parse_cell(file, number, c, cell, names) for c, cell in enumerate(cells, start=1))
     if not values:
         came = f"got only a first row without numbers: {shorten(names)}" if names else "the file is empty"
         raise UsageError(f"{file}: at least one row of numbers is required, {came}.")
     return np.frombuffer(values, dtype=np.float64).reshape(-1, width)
 
 
-def _numbered_rows(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def check_width(file: Path, number: int, cells: list[str], width: int) -> None:
+    """Refuse a row of another width than the first."""
+    if len(cells) != width:
+        raise ShapeError(
+            f"{file}: every row must have {width} cells like the first, row {number} has {len(cells)}.",
+            hint="Look there for a missing or an extra separator.",
+        )
+
+
+def numbered_rows(file: Path, lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold something, each with its number in the file (as a spreadsheet counts them)."""
     head = list(itertools.islice(lines, 50))
     text = itertools.chain(head, lines)
@@ -83,7 +97,8 @@ def _separator(head: list[str]) -> str:
     return max(reversed(SEPARATORS), key=lambda separator: sum(map(bool, counts[separator])))
 
 
-def _number(cell: str) -> float | None:
+def parse_number(cell: str) -> float | None:
+    """The number in a cell, or None."""
     text = cell.strip()
     if "_" in text:  # float() reads 1_000 as a thousand; in a data file it is a slip
         return None
@@ -93,8 +108,9 @@ def _number(cell: str) -> float | None:
         return None
 
 
-def _cell(file: Path, number: int, column: int, cell: str, names: list[str]) -> float:
-    value = _number(cell)
+def parse_cell(file: Path, number: int, column: int, cell: str, names: list[str]) -> float:
+    """The number in a cell. Raises UsageError naming row, column and what stands there."""
+    value = parse_number(cell)
     if value is not None:
         return value
     where = f"row {number}, column {column}" + (f" ({shorten(names[column - 1].strip())})" if names else "")
@@ -102,7 +118,7 @@ def _cell(file: Path, number: int, column: int, cell: str, names: list[str]) -> 
         hint = "Write nan for a missing value."
         raise UsageError(f"{file}: {where} must hold a number, it is empty.", hint=hint)
     hint = "Leave the column out, or turn its text into numbers."
-    if _number(cell.replace(",", ".")) is not None:
+    if parse_number(cell.replace(",", ".")) is not None:
         hint = "Write numbers with a point: 1.5, not 1,5."
     elif number == 1:
         hint = "A header is recognized where the first row has no number in it. " + hint

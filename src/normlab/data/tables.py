@@ -7,16 +7,16 @@ checked before the data are loaded, keep a mistaken path from filling the memory
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import NormlabError, ReadWriteError, UsageError, near
+from ..errors import ReadWriteError, UsageError
 from .csv_text import read_csv
+from .files import as_path, reading
 from .limits import check_bytes
 from .npy_arrays import read_npy, read_npz
 
@@ -60,11 +60,8 @@ def read_table(path: str | os.PathLike[str]) -> NDArray[np.float64]:
         array([[1.5, 2. ],
                [3. , nan]])
     """
-    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
-    if not isinstance(text, str) or "\0" in text:
-        raise UsageError(f"read_table: the path must be a string or a Path without \\0, got {path!r}.")
-    file = Path(text)
-    with _reading(file):
+    file = as_path("read_table", path)
+    with reading(file):
         if not file.is_file() and file.exists():
             raise ReadWriteError(f"{file}: a file is required, this is a folder or a device.")
     read = _READERS.get(file.suffix.lower())
@@ -72,30 +69,7 @@ def read_table(path: str | os.PathLike[str]) -> NDArray[np.float64]:
         came = f"got the ending {file.suffix!r}" if file.suffix else "got no ending"
         hint = "Save it as .csv, for example."
         raise UsageError(f"{file}: the file must end in .csv, .npy or .npz, {came}.", hint=hint)
-    with _reading(file):
+    with reading(file):
         check_bytes(file, file.stat().st_size)
         table = read(file)
     return np.ascontiguousarray(table, dtype=np.float64)
-
-
-@contextmanager
-def _reading(file: Path) -> Iterator[None]:
-    """Whatever the operating system or an archive reports becomes a ReadWriteError that names the file."""
-    try:
-        yield
-    except NormlabError:
-        raise
-    except FileNotFoundError as problem:
-        close = near(file.name, _listing(file.parent))
-        hint = f"Did you mean {', '.join(close)}?" if close else "Check the path."
-        raise ReadWriteError(f"{file}: there is no such file.", hint=hint) from problem
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ReadWriteError(f"{file}: cannot be read: {reason}.", hint="Check its permissions.") from problem
-
-
-def _listing(folder: Path) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-LEVEL = 0.95
+from normlab.statistics import student_t
+
 # Ratios and norms vary by factors, so theirs is the geometric mean, and the interval is one of logarithms.
 GEOMETRIC = frozenset({"grad_norm", "first_over_last", "measured"})
 SUMMED = frozenset({"nonfinite", "below", "above", "counts"})
@@ -71,20 +71,3 @@ def _exp(value: float | None) -> float:
 def _numbers(mean: float, low: float, high: float) -> Interval:
     named = {"mean": mean, "low": low, "high": high}
     return {name: v if math.isfinite(v) else None for name, v in named.items()}
-
-
-@lru_cache(maxsize=256)
-def student_t(freedom: int) -> float:
-    """The two-sided 95 % quantile of Student's t.
-
-    With t = sqrt(freedom) tan(theta) its distribution is an integral of cos(theta)^(freedom - 1), which a quadrature of
-    64 points gives to rounding; the quantile is found by halving.
-    """
-    points, weights = np.polynomial.legendre.leggauss(64)
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) * 2 / math.sqrt(math.pi)
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        theta = (low + high) / 2
-        inside = scale * theta / 2 * float(weights @ np.cos(theta / 2 * (points + 1)) ** (freedom - 1))
-        low, high = (theta, high) if inside < LEVEL else (low, theta)
-    return math.sqrt(freedom) * math.tan(low)

@@ -32,6 +32,7 @@ definition = Definition(
             "mlx.nn.GroupNorm", _TORCH,
             "channels last; groups interleave unless pytorch_compatible=True",
         ),
+        KnownAs("onnx.GroupNormalization", {"num_groups": "groups", "epsilon": "eps"}, "from opset 21 on"),
     ),
     worked=Worked(
         x=[[1.0, 3.0, 10.0, 30.0]],

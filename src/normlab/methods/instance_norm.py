@@ -32,6 +32,7 @@ definition = Definition(
         KnownAs("torch.nn.InstanceNorm3d", _TORCH, _DIFFERS, channels="num_features", unless=_NEVER_MOVES),
         KnownAs("flax.nnx.InstanceNorm", {"epsilon": "eps"}, "channels last; eps 1e-6"),
         KnownAs("mlx.nn.InstanceNorm", {"eps": "eps", "affine": "affine"}, "channels last; affine off by default"),
+        KnownAs("onnx.InstanceNormalization", {"epsilon": "eps"}),
     ),
     worked=Worked(
         x=[[[1.0, 3.0], [10.0, 30.0]]],

@@ -42,6 +42,7 @@ definition = Definition(
         KnownAs("flax.nnx.LayerNorm", {"epsilon": "eps"}, "eps 1e-6; one-pass variance unless use_fast_variance=False"),
         KnownAs("keras.layers.LayerNormalization", {"epsilon": "eps"}, "eps 1e-3"),
         KnownAs("mlx.nn.LayerNorm", {"eps": "eps", "affine": "affine", "bias": "bias"}),
+        KnownAs("onnx.LayerNormalization", {"epsilon": "eps"}),
     ),
     worked=Worked(
         x=[[1.0, 3.0], [10.0, 30.0]],

@@ -38,6 +38,7 @@ definition = Definition(
         KnownAs("flax.nnx.RMSNorm", {"epsilon": "eps"}, "eps 1e-6"),
         KnownAs("keras.layers.RMSNormalization", {"epsilon": "eps"}, "eps 1e-6"),
         KnownAs("mlx.nn.RMSNorm", {"eps": "eps"}),
+        KnownAs("onnx.RMSNormalization", {"epsilon": "eps"}),
     ),
     worked=Worked(
         x=[[1.0, 7.0], [-10.0, 70.0]],

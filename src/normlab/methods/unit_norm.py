@@ -22,6 +22,7 @@ definition = Definition(
     known_as=(
         KnownAs("torch.nn.functional.normalize", {"eps": "eps"}, "a function; pools one axis, dim=1"),
         KnownAs("keras.layers.UnitNormalization", {}, "pools the axes it is told, by default the last"),
+        KnownAs("onnx.LpNormalization", {}, "pools one axis, by default the last; no eps, and zeros stay zeros"),
     ),
     worked=Worked(
         x=[[3.0, 4.0], [30.0, 40.0]],

@@ -119,6 +119,14 @@ class Layer:
         dx, self.grads = self._call.pull(dy, lead)
         return dx
 
+    def draws_state(self) -> dict[str, Any]:
+        """Where the layer's own random numbers stand, for `restore_draws`."""
+        return dict(self._generator.bit_generator.state)
+
+    def restore_draws(self, state: Mapping[str, Any]) -> None:
+        """Draw again what was drawn after `draws_state`."""
+        self._generator.bit_generator.state = state
+
     def train(self) -> Layer:
         """Use the batch's own statistics and move the running ones; returns the layer."""
         self.training = True

@@ -8,6 +8,7 @@ from typing import Any
 __all__ = ["figures", "fragment", "render", "text"]
 
 BENCH = "normlab.bench/1"
+ADVICE = "normlab.advise/1"
 
 
 def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
@@ -35,18 +36,22 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
 
 def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
+    from .advice_fragment import fragment as write_advice
     from .notebook import fragment as write
     from .speed_fragment import fragment as write_speed
 
-    return write_speed(document, lang) if document.get("schema") == BENCH else write(document, lang)
+    by_schema = {BENCH: write_speed, ADVICE: write_advice}
+    return by_schema.get(document.get("schema", ""), write)(document, lang)
 
 
 def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False, width: int = 80) -> str:
     """The terminal's table of a document, whichever verb made it; at most `width` cells wide."""
+    from .advice_text import text as write_advice
     from .speed_table import table as write_speed
     from .table import table as write
 
-    return (write_speed if document.get("schema") == BENCH else write)(document, lang, color=color, width=width)
+    by_schema = {BENCH: write_speed, ADVICE: write_advice}
+    return by_schema.get(document.get("schema", ""), write)(document, lang, color=color, width=width)
 
 
 def figures(document: Mapping[str, Any], lang: str = "en") -> dict[str, str]:

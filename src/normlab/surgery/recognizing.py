@@ -19,7 +19,7 @@ from .. import torch as face
 from ..definition import Definition, KnownAs
 from ..errors import NormlabError, ShapeError
 
-__all__ = ["Refused", "Twin", "ours_for", "seems_to_normalize"]
+__all__ = ["Refused", "Twin", "method_of", "ours_for", "seems_to_normalize"]
 
 NORMS = ("norm", "norm_and_activation")
 HOOKS = (
@@ -60,6 +60,15 @@ def seems_to_normalize(module: torch.nn.Module) -> bool:
     # What only holds others (a block "with norm") has no arrays of its own.
     whole = bool(module._parameters or module._buffers) or not module._modules
     return (named and whole) or any(isinstance(module, twin.made) for twin in _twins())
+
+
+def method_of(module: torch.nn.Module) -> str | None:
+    """The name of the method that a module computes, ours or by the class that `known_as` names; else None."""
+    if isinstance(module, face.Layer):
+        return module.definition.name
+    twins = {twin.made: twin for twin in _twins()}
+    base = next((c for c in type(module).__mro__ if c in twins), None)
+    return None if base is None else twins[base].definition.name
 
 
 def ours_for(module: torch.nn.Module) -> face.Layer:

@@ -1,0 +1,196 @@
+"""One stack in training: its slots' data, steps, records and reasons to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..activations import Array
+from ..arms import Arm
+from .network import Network
+from .optimizers import optimizer_named
+from .order import Order
+from .parts import EVALUATE, MEASURE, TRAIN
+
+__all__ = ["Run", "Samples", "Slot", "Split", "Stack"]
+
+FINISHED, STOPPED, DIVERGED = "finished", "stopped", "diverged"
+EVALUATED_ROWS = 512  # at a time: so that what a convolution unfolds stays small
+RECORDED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+WATCHED = ("mean", "var", "signal", "grad_norm")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs, images channels last, and the numbers of their classes."""
+
+    x: Array
+    y: Array
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is trained on, what the learning rate is chosen by, and what is reported."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+    classes: int
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One network of a stack."""
+
+    seed: int
+    lr: float
+
+
+@dataclass
+class Run:
+    """What became of one slot; `points` and `layers` are what was recorded on the way."""
+
+    slot: Slot
+    stopped: str = STOPPED
+    step: int = 0  # the last one that was taken, or the one at which it diverged
+    layer: int | None = None  # where the first number was not finite; one beyond the last layer: the classifier
+    final: dict[str, float | None] = field(default_factory=dict)
+    points: list[dict[str, float | None]] = field(default_factory=list)
+    layers: list[list[dict[str, float | None]]] = field(default_factory=list)
+
+
+class Stack:
+    """The networks of some slots under one arm, from the first step to the last.
+
+    `settings` besides the network's: batch, steps, optimizer, momentum, weight_decay; `points`: the steps after which
+    the state of things is recorded.
+    """
+
+    def __init__(self, arm: Arm, settings: Any, split: Split, slots: Sequence[Slot], points: Sequence[int]) -> None:
+        self.settings, self.split, self.slots, self.points = settings, split, slots, frozenset(points)
+        seeds = [slot.seed for slot in slots]
+        self.network = Network(arm, settings, split.train.x.shape[1:], split.classes, seeds)
+        self.orders = [Order(seed, len(split.train.y)) for seed in seeds]
+        self.runs = [Run(slot) for slot in slots]
+        self.taken = 0
+        self._sums = np.zeros((2, len(slots)))  # loss and hits since the last record
+        self._since = 0
+        if arm.role == "weight":
+            first = np.stack([Order(seed, len(split.train.y)).take(settings.batch) for seed in seeds])
+            self.network.begin(split.train.x[first])
+        rule = optimizer_named(settings.optimizer)
+        lr = np.array([slot.lr for slot in slots])
+        flat = self.network.flat
+        self.optimizer = rule(flat.value, lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+
+    @property
+    def going(self) -> bool:
+        """Whether there is a step to take."""
+        return self.taken < self.settings.steps and any(run.stopped != DIVERGED for run in self.runs)
+
+    def step(self) -> None:
+        """One step of every slot, and a record where one is due."""
+        rows = np.stack([order.take(self.settings.batch) for order in self.orders])
+        x, y = self.split.train.x[rows], self.split.train.y[rows]
+        self.taken += 1
+        due = self.taken in self.points
+        seen: list[Array] | None = [] if due else None
+        loss, hits, g = cross_entropy(self.network.forward(x, TRAIN, seen), y)
+        self._note_divergence(loss, x)
+        self._sums += loss, hits
+        self._since += 1
+        self.network.backward(g)
+        if due:
+            norms = self.network.gradient_norms()
+        self.optimizer.step(self.network.flat.value, self.network.flat.gradient)
+        if due:
+            self._record(seen or [], norms)
+        for run in self.runs:
+            if run.stopped != DIVERGED:
+                run.step = self.taken
+        if self.taken == self.settings.steps:
+            self.finish(FINISHED)
+
+    def _note_divergence(self, loss: Array, x: Array) -> None:
+        broken = [k for k, run in enumerate(self.runs) if run.stopped != DIVERGED and not np.isfinite(loss[k])]
+        if not broken:
+            return
+        seen: list[Array] = []
+        self.network.forward(x, MEASURE, seen)
+        for k in broken:
+            bad = [number for number, a in enumerate(seen, start=1) if not np.isfinite(a[k]).all()]
+            run = self.runs[k]
+            run.stopped, run.step, run.layer = DIVERGED, self.taken, bad[0] if bad else len(seen) + 1
+
+    def _record(self, seen: Sequence[Array], norms: Array) -> None:
+        test = self.evaluate(self.split.test, EVALUATE)
+        values = [*(self._sums / self._since), *test]
+        self._sums[...], self._since = 0.0, 0
+        watched = np.array([[*_moments(a), norm] for a, norm in zip(seen, norms, strict=True)])  # (layers, 4, slots)
+        for k, run in enumerate(self.runs):
+            if run.stopped == DIVERGED:
+                continue
+            numbers = dict(zip(RECORDED, (finite(v[k]) for v in values), strict=True))
+            run.points.append({"step": self.taken, **numbers})
+            run.layers.append([dict(zip(WATCHED, map(finite, one[:, k]), strict=True)) for one in watched])
+
+    def evaluate(self, samples: Samples, mode: str) -> tuple[Array, Array]:
+        """Mean loss and accuracy of every slot, each (slots,)."""
+        rows = self.settings.batch if mode == MEASURE else EVALUATED_ROWS
+        count = len(samples.y)
+        sums = np.zeros((2, len(self.slots)))
+        for part in np.array_split(np.arange(count), max(1, round(count / rows))):
+            x = np.broadcast_to(samples.x[part], (len(self.slots), len(part), *samples.x.shape[1:]))
+            y = np.broadcast_to(samples.y[part], (len(self.slots), len(part)))
+            loss, hits, _ = cross_entropy(self.network.forward(x, mode), y)
+            sums += loss * len(part), hits * len(part)
+        return sums[0] / count, sums[1] / count
+
+    def finish(self, why: str) -> None:
+        """Measure what the slots have become; `why` they stopped, unless they diverged."""
+        found: dict[str, Array] = {}
+        for name, samples, mode in (
+            ("validation", self.split.validation, EVALUATE), ("test", self.split.test, EVALUATE),
+            ("own_statistics", self.split.test, MEASURE),
+        ):  # fmt: skip
+            found[f"{name}_loss"], found[f"{name}_accuracy"] = self.evaluate(samples, mode)
+        for k, run in enumerate(self.runs):
+            if run.stopped == DIVERGED:
+                run.final = dict.fromkeys(["train_loss", *found])
+                continue
+            run.stopped = why
+            last = run.points[-1]["train_loss"] if run.points else None
+            run.final = {"train_loss": last, **{name: finite(values[k]) for name, values in found.items()}}
+
+
+def cross_entropy(logits: Array, y: Array) -> tuple[Array, Array, Array]:
+    """Mean loss and share of hits of every slot, and the gradient of the mean by the logits, in their dtype."""
+    wide = logits.astype(np.float64)
+    wide -= wide.max(axis=-1, keepdims=True)
+    odds = np.exp(wide)
+    sums = odds.sum(axis=-1, keepdims=True)
+    right = y[..., None]
+    loss = np.log(sums[..., 0]) - np.take_along_axis(wide, right, -1)[..., 0]
+    hits = logits.argmax(axis=-1) == y
+    odds /= sums
+    np.put_along_axis(odds, right, np.take_along_axis(odds, right, -1) - 1, -1)
+    odds /= logits.shape[1]
+    return loss.mean(axis=-1), hits.mean(axis=-1), odds.astype(logits.dtype)
+
+
+def _moments(a: Array) -> tuple[Array, Array, Array]:
+    """Mean, variance and signal share of the variance of what a layer hands on, each (slots,)."""
+    rows = a.reshape(*a.shape[:2], -1).astype(np.float64)
+    means = rows.mean(axis=1)
+    signal = np.square(rows - means[:, None]).mean(axis=(1, 2))
+    whole = signal + means.var(axis=1)
+    return means.mean(axis=1), whole, np.divide(signal, whole, out=np.zeros_like(whole), where=whole > 0)
+
+
+def finite(value: Any) -> float | None:
+    """The number as a float; None where it is not finite."""
+    number = float(value)
+    return number if np.isfinite(number) else None

@@ -1,0 +1,92 @@
+"""The engine of many machines: Ray runs the trials, this process keeps the results. No scheduler of our own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from normlab.errors import MissingExtraError, missing_extra
+
+from .attempts import DIED, Outcome, Task, attempt
+
+__all__ = ["OnRay"]
+
+POLL_S = 0.5
+"""So often Ctrl-C gets through."""
+
+
+class OnRay:
+    """Trials as Ray tasks of one processor each. `submit` as many as `slots`, then `next` for each."""
+
+    def __init__(self, trial: str, workers: int | None = None, address: str | None = None) -> None:
+        self._ray = _imported()
+        self._trial = trial
+        self._joined = not self._ray.is_initialized()
+        if self._joined:
+            _join(self._ray, address)
+        # One more than run for each processor, so that none waits for the next.
+        self.slots = workers or 2 * max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+        # The driver tries again itself: it counts, and writes down, every failure.
+        self._run = self._ray.remote(num_cpus=1, max_retries=0)(_attempt)
+        self._running: dict[Any, int] = {}
+
+    def submit(self, task: Task) -> None:
+        """Hand the task over; Ray finds the node."""
+        self._running[self._run.remote(self._trial, dict(task.parameters), task.checkpoint)] = task.trial
+
+    def next(self) -> tuple[int, Outcome]:
+        """The number of the next trial that ended, and what became of it."""
+        done: list[Any] = []
+        while not done:
+            done, _ = self._ray.wait(list(self._running), num_returns=1, timeout=POLL_S)
+        trial = self._running.pop(done[0])
+        try:
+            return trial, Outcome(**self._ray.get(done[0]))
+        except self._ray.exceptions.RayTaskError as problem:  # normlab itself is not there, or not this version
+            cause = problem.cause if problem.cause is not None else problem
+            return trial, Outcome(None, f"{type(cause).__name__}: {cause}", str(problem))
+        except self._ray.exceptions.RayError as problem:  # its process, or its whole node
+            return trial, Outcome(None, DIED, f"{type(problem).__name__}: {problem}", died=True)
+
+    def close(self) -> None:
+        """Drop what is running, and leave the cluster as it was."""
+        for reference in self._running:
+            with contextlib.suppress(Exception):  # of a node that is gone, nothing can be dropped
+                self._ray.cancel(reference, force=True)
+        self._running = {}
+        if self._joined:
+            self._ray.shutdown()
+
+
+def _attempt(trial: str, parameters: Mapping[str, Any], checkpoint: str) -> dict[str, Any]:
+    """One trial on a node, BLAS on one thread."""
+    import platform
+
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        return {**attempt(trial, parameters, checkpoint), "worker": f"process {os.getpid()} on {platform.node()}"}
+
+
+def _imported() -> Any:
+    # What is joined may be nobody's business: a driver reports no usage, whatever the cluster does.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ModuleNotFoundError as problem:
+        if problem.name != "ray":
+            raise
+        raise missing_extra("ray", "ray") from None
+    return ray
+
+
+def _join(ray: Any, address: str | None) -> None:
+    where = address or "auto"
+    try:
+        ray.init(address=where, log_to_driver=False, logging_level="ERROR", configure_logging=True)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
+        reason = str(problem).strip().splitlines()[0].rstrip(".")
+        hint = "Start one with: ray start --head --include-dashboard=false (then --address 127.0.0.1:6379)"
+        raise MissingExtraError(f"Ray cannot be reached at {where}: {reason}.", hint=hint) from None
