@@ -12,8 +12,8 @@ import numpy as np
 
 from normlab.statistics import contrasts, interval, student_p
 from statistics_candidates import candidates
-from statistics_shapes import NAMES, SEEDS, SHAPES, UNEQUAL, equal_arms, generator
 from statistics_shapes import EQUAL_ARMS as EQUAL
+from statistics_shapes import NAMES, SEEDS, SHAPES, UNEQUAL, equal_arms, generator
 
 PAGES = [Path(__file__).resolve().parents[1] / "docs" / name for name in ("statistics.md", "statistics.ko.md")]
 REPEATS = 4000  # a rate of 5 % is measured to 0.34 points (one standard error), one of 50 % to 0.8

@@ -13,11 +13,11 @@ import pytest
 
 import normlab as nl
 from commanding import Caller
-from normlab.benchmark import suite, timing
+from normlab.benchmark import suite, timing, worker
 from normlab.benchmark.answers import answers, summary
-from normlab.benchmark.contestants import CONTESTANTS, Material
+from normlab.benchmark.contestants import CONTESTANTS, Material, ready
 from normlab.benchmark.contestants.material import truth
-from normlab.benchmark.judging import error_of, geometric, row
+from normlab.benchmark.judging import error_of, geometric, is_another_function, row
 from normlab.errors import MissingExtraError, UnknownNameError, UsageError
 from normlab.report import fragment, render, text
 
@@ -52,7 +52,7 @@ def document(times: dict[str, float] = TIMES, alone: dict[str, float] | None = N
     return {
         "schema": "normlab.bench/1", "command": "normlab bench", "versions": {"numpy": "2"},
         "machine": {"processor": "a processor", "cpus": 2}, "wall_s": 1.0, "rows": rows, "summary": summary(rows),
-        "settings": {"contestants": list(times), "dtype": "float32", "threads": 1, "seconds": 0.1},
+        "settings": {"contestants": list(times), "dtype": "float32", "threads": 1, "seconds": 0.1, "tiers": list(suite.TIERS)},
         "absent": [{"name": "jax", "package": "jax", "extra": "jax"}], "verdicts": answers(rows, 1),
     }  # fmt: skip
 
@@ -163,6 +163,43 @@ def test_errors_are_counted_in_units_of_the_dtype() -> None:
     found = error_of(off, right, "float32")
     assert found["y"] == pytest.approx(1.0, rel=1e-6) and found["dx"] == 0.0
     assert error_of(off._replace(y=right.y * math.nan), right, "float32")["y"] is None
+
+
+def test_what_is_off_by_half_of_the_largest_value_is_another_function() -> None:
+    for dtype in ("float32", "bfloat16"):
+        case = suite.Case("layer_norm", "... c", (16, 128), dtype)
+        right = truth(case, Material.of(case))
+        doubled, rounded = right._replace(y=right.y * 2), right._replace(y=right.y * (1 + 2.0**-6))
+        assert is_another_function(error_of(doubled, right, dtype), dtype)
+        assert not is_another_function(error_of(rounded, right, dtype), dtype)
+    assert not is_another_function(None, "float32")
+
+
+@pytest.mark.parametrize("method", [m for m in nl.list_methods() if any(k.name.startswith("onnx.") for k in nl.method(m).known_as)])
+def test_onnxruntime_takes_part_where_onnx_has_the_operator(method: str) -> None:
+    """Its output is the formula's in float64, or it is not timed: one of its operators pools one axis only."""
+    (case,) = (c for c in suite.cases([method], passes=["forward"], tiers=["L1"], shapes=1) if c.layout == c.definition.layout)
+    outcome = ready("onnxruntime", case).outcome()
+    error = error_of(outcome, truth(case, Material.of(case)), "float32")
+    (known,) = (k for k in case.definition.known_as if k.name.startswith("onnx."))
+    if "one axis" in known.differs:
+        assert is_another_function(error, "float32")
+        assert "something else" in worker.time_case(case, ["onnxruntime"], 0.001)["refused"]["onnxruntime"]
+    else:
+        assert error["y"] is not None and error["y"] < 32  # a few sums of float32; a wrong option is off by millions
+
+
+def test_the_verdict_says_who_is_faster_by_a_factor_above_one() -> None:
+    """Whichever it is, on whichever framework, in both languages; the table and the page name only what was timed."""
+    for theirs, en, ko in ((2e-4, "normlab on PyTorch is 2.0", "PyTorch 위의 normlab은"), (5e-5, "PyTorch itself is 2.0", "PyTorch 자체가"),
+                           (1.01e-4, "equally fast", "똑같이")):  # fmt: skip
+        found = document({"normlab torch": 1e-4, "torch": theirs})
+        (said,) = found["verdicts"]
+        assert en in said["en"] and ko in said["ko"] and " 0." not in said["en"]
+    (said,) = document({"normlab numpy": 3e-4, "numpy": 1e-4})["verdicts"]
+    assert said["en"].startswith("NumPy itself is 3.0")
+    for shown in (text(found, "en"), render([found], lang="en")):
+        assert "cache: L3)" in " ".join(shown.split())  # both of the document's shapes lie there
 
 
 def test_the_geometric_mean_of_nothing_is_none() -> None:

@@ -18,7 +18,7 @@ from face_base import COUNT
 from faces import Work
 from grid import CHANNELS, acting
 from normlab.definition import Definition, KnownAs
-from twins import ADAPTERS, Twin, library_of, resolve, twin_of
+from twins import ADAPTERS, VALUES, Twin, library_of, resolve, twin_of
 
 TWINS = [(d, k) for d in acting() for k in d.known_as]
 # Tested in a way of their own, here or in the file named.
@@ -29,11 +29,12 @@ OTHERWISE = {
     "torch.nn.SyncBatchNorm": "wants several processes: test_torch_distributed",
     "flax.nnx.WeightNorm": "wraps a layer: below",
     "flax.nnx.SpectralNorm": "wraps a layer: below",
-    "onnx.LRN": "an operator, run by onnxruntime: below",
+    **{k.name: "an operator, run by onnxruntime: below" for _, k in TWINS if k.name.startswith("onnx.")},
     "torch.nn.AlphaDropout": "chance: below",
     "keras.layers.AlphaDropout": "chance: below",
 }
 LAYERS = [(d, k) for d, k in TWINS if k.name not in OTHERWISE]
+OPERATORS = [(d, k) for d, k in TWINS if k.name.startswith("onnx.") and d.forward is None]
 NAMED = {"ids": lambda v: getattr(v, "name", str(v))}
 
 
@@ -80,8 +81,9 @@ def test_every_twin_was_met_or_has_its_reason() -> None:
     names = {k.name for _, k in TWINS}
     assert set(OTHERWISE) <= names and {k.name for _, k in LAYERS} == names - set(OTHERWISE)
     assert {library_of(k) for _, k in LAYERS} == set(ADAPTERS)
-    for name in names - {"onnx.LRN"}:
-        assert resolve(name)
+    for name in names:
+        assert name.startswith("onnx.") or resolve(name)
+    assert {"onnx.LRN", *(k.name for _, k in OPERATORS)} == {n for n in names if n.startswith("onnx.")}
 
 
 # What is no plain layer
@@ -113,6 +115,35 @@ def test_spectral_normalization_is_flax_s() -> None:
     u = {"u": np.full(4, 0.5, np.float32)}
     work = Work(nl.method("spectral_norm"), kernel, 4, "i o ...", options={"steps": 200}, state=u)
     compare(faces.of("jax").run(work).y, np.asarray(theirs, float), "torch")
+
+
+def run_operator(known: KnownAs, arrays: dict[str, np.ndarray], **attributes: Any) -> np.ndarray:
+    """One node, run by onnxruntime; opset 23 is the first that has all of them."""
+    import onnx
+    import onnxruntime
+    from onnx import helper
+
+    node = helper.make_node(known.name.removeprefix("onnx."), list(arrays), ["y"], **attributes)
+    ends = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, a.shape) for n, a in {**arrays, "y": arrays["x"]}.items()]
+    graph = helper.make_graph([node], "one", ends[:-1], ends[-1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=10)
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, arrays)[0]
+
+
+@pytest.mark.parametrize("name", faces.DECLARED)
+@pytest.mark.parametrize(("d", "known"), OPERATORS, **NAMED)
+def test_what_is_normalized_is_onnx_s_operator(d: Definition, known: KnownAs, name: str) -> None:
+    """With options that no default has, the parameters in the order of the operator's inputs, and rows of zeros."""
+    shape = (4, 5, CHANNELS) if d.layout.endswith("c") else (16, CHANNELS) if "one axis" in known.differs else (4, CHANNELS, 5, 3)
+    random = np.random.default_rng(4)
+    x = (random.standard_normal(shape) * 2 + 1).astype(np.float32)
+    x[0] = 0.0
+    params = {p.name: random.standard_normal(CHANNELS).astype(np.float32) for p in d.params}
+    theirs = run_operator(known, {"x": x, **params}, **{t: VALUES[o] for t, o in known.options.items()})
+    given = {o: VALUES[o] for o in known.options.values()}
+    eps = given.pop("eps", None)
+    mine = faces.of(name).run(Work(d, x, CHANNELS, options=given, eps=eps, params=params))
+    compare(mine.y, theirs.astype(float), "torch", known.name)
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5])

@@ -147,7 +147,7 @@ def test_the_register_is_told_apart() -> None:
 
 def test_the_word_for_normalization_is_told_from_regularization() -> None:
     """정규화 alone may mean either: it stands in a name (배치 정규화) or with the English word behind it."""
-    named = r"(배치|층|인스턴스|그룹|가중치|스펙트럼|국소 응답|특징별|전체|표본별|자기|입력|단위|RMS|활성화)\s?정규화"
+    named = r"(배치|층|레이어|스펙트럴|인스턴스|그룹|가중치|스펙트럼|국소 응답|특징별|전체|표본별|자기|입력|단위|RMS|활성화)\s?정규화"
     for korean in translations().values():
         left = re.sub(rf"{named}|정규화\(normalization\)", "", korean)
         assert "정규화" not in left, korean

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -28,9 +29,13 @@ def copy_to(folder: Path) -> Path:
 
 
 def make(target: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run make as a shell would, not as a part of the make that may be running the tests."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV", "COV_"))}
-    return subprocess.run(["make", target], cwd=folder, env=kept, capture_output=True, text=True)
+    return subprocess.run(["make", target], cwd=folder, env=outside_make(), capture_output=True, text=True)
+
+
+def outside_make() -> dict[str, str]:
+    """The environment that a shell gives to make, not a part of the make that may be running the tests."""
+    inside = ("MAKE", "MFLAGS", "PYTHON", "VIRTUAL_ENV", "COV_", "WORKERS", "TESTS")
+    return {k: v for k, v in os.environ.items() if not k.startswith(inside)}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
@@ -60,8 +65,31 @@ def test_make_demo_works_from_any_folder_and_installs_once(tmp_path: Path) -> No
 
     moved = folder.rename(tmp_path / "moved")
     os.utime(moved / ".venv" / ".base")
-    again = make("demo", moved)
-    assert again.returncode == 0 and "installing" in again.stderr  # an environment knows its folder: made again
+    said = make("help", moved)
+    assert said.returncode == 0
+    assert not (moved / ".venv").exists()  # an environment knows its folder: another folder's is gone, and made anew as above
+
+
+def test_how_many_processes_run_the_tests_is_for_the_caller_to_say() -> None:
+    for given, expected in (([], "-n 2 "), (["WORKERS=0", "TESTS=-k word"], "-n 0 ")):
+        command = ["make", "-C", str(ROOT), "--no-print-directory", "-n", "test", *given]
+        said = subprocess.run(command, capture_output=True, text=True, env=outside_make())
+        assert said.returncode == 0
+        (line,) = (one for one in said.stdout.splitlines() if "-m pytest" in one)
+        assert expected in line and ("-k word" in line) == bool(given)
+
+
+def test_the_seconds_of_an_area_are_counted_whoever_ran_it(tmp_path: Path) -> None:
+    """Two files of one area and one of another, with sleeps that nothing else in this suite's machinery can hide."""
+    sleeps = {"test_north_a": 0.2, "test_north_b": 0.2, "test_south": 0.5}
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for name, seconds in sleeps.items():
+        (tmp_path / f"{name}.py").write_text(f"import time\ndef test_one():\n    time.sleep({seconds})\ndef test_two():\n    pass\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--rootdir", str(tmp_path), str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
+    found = {name: (float(spent), int(calls)) for name, spent, calls in re.findall(r"(north|south) +([\d.]+) s +(\d+)", said)}
+    assert found["north"][1] == 4 and found["south"][1] == 2, said
+    assert found["north"][0] >= 0.4 and found["south"][0] >= 0.5, said
 
 
 def test_help_says_what_there_is() -> None:

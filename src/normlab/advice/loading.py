@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import re
+import reprlib
 import sys
 from typing import Any
 
 from ..errors import NormlabError, UsageError, missing_extra, near
-from ..language import translate
+from ..language import N_, translate
 
 try:
     import torch
@@ -18,7 +20,8 @@ except ImportError as absent:
 
 __all__ = ["batch_of", "made"]
 
-LARGEST_AXIS = 2**31 - 1  # nothing of this size is ever allocated; beyond it torch's own counting ends
+MOST_AXES = 8  # more than any network reads
+MOST_ELEMENTS = 2**48  # none is ever allocated, but torch counts their bytes in 63 bits
 
 
 def made(name: str) -> Any:
@@ -75,10 +78,13 @@ def batch_of(shape: str) -> torch.Tensor:
     """
     sizes, _, kind = shape.strip().lower().partition(":")
     parts = sizes.split("x")
-    fits = all(re.fullmatch(r"[0-9]{1,10}", part) and 0 < int(part) <= LARGEST_AXIS for part in parts)
+    axes = [int(part) for part in parts if re.fullmatch(r"[0-9]{1,15}", part)]
+    fits = len(axes) == len(parts) <= MOST_AXES and 0 < math.prod(axes) <= MOST_ELEMENTS
     if not fits or kind not in ("", "float", "int"):
-        message = translate("--input: sizes of at least 1 with x between are required, such as 8x3x32x32, got {came}.",
-                            came=repr(shape))  # fmt: skip
-        raise UsageError(message)
+        message = N_(
+            "--input: at most {axes} sizes of at least 1 with x between are required, such as 8x3x32x32, "
+            "{most} elements at most, got {came}."
+        )
+        raise UsageError(translate(message, axes=MOST_AXES, most=f"{MOST_ELEMENTS:.0e}", came=reprlib.repr(shape)))
     dtype = torch.int64 if kind == "int" else torch.float32
-    return torch.empty([int(part) for part in parts], dtype=dtype, device="meta")
+    return torch.empty(axes, dtype=dtype, device="meta")

@@ -139,8 +139,8 @@ def read(question: str, given: Any) -> str | int | None:
     word = one.aliases.get(word, word)
     if word in one.answers:
         return word
-    close = [one.aliases.get(name, name) for name in near(word, (*one.answers, *one.aliases))]
-    raise unknown(f"answer for {question}", str(given), dict.fromkeys(close) if close else one.answers)
+    every = (*one.answers, *one.aliases)
+    raise unknown(f"answer for {question}", str(given), every if near(word, every) else one.answers)
 
 
 def _batch(given: Any) -> str | int:

@@ -169,8 +169,11 @@ def _reasons(
             where.setdefault(rule, []).append(world)
     found: dict[str, list[Reason]] = {}
     for rule, there in where.items():
-        left_out = [q for q in rule.when if answers.get(q) is None]
-        needs = {q: rule.when[q] for q in left_out} if len(there) < len(every) else {}
+        needs = {}
+        if len(there) < len(every):
+            there_said = {q: {world[q] for world in there} for q in rule.when if answers.get(q) is None}
+            needs = {q: tuple(a for a in rule.when[q] if a in said) for q, said in there_said.items()}
+            needs = {q: said for q, said in needs.items() if set(said) != {world[q] for world in every}}
         found.setdefault(rule.method, []).append(Reason(rule, needs))
     at = {rule: k for k, rule in enumerate(dict.fromkeys(r for holding in spoken for r in holding))}
     by_weight = {m: sorted(rs, key=lambda r: (not r.holds, -abs(r.rule.weight), at[r.rule])) for m, rs in found.items()}

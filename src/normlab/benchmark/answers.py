@@ -78,8 +78,8 @@ def _verdict(name: str, ratios: Sequence[float]) -> Mapping[str, str]:
         )  # fmt: skip
     if ratio < 1 / EVEN:
         return both(
-            "{name} itself is {ratio} times as fast as normlab on {name} over {n} cases; in {faster} of them normlab is "
-            "faster.", ratio=f"{1 / ratio:.2f}", **words,
+            "{name} itself is {ratio} times as fast as normlab on {name} over {n} cases; in {faster} of them normlab "
+            "is faster.", ratio=f"{1 / ratio:.2f}", **words,
         )  # fmt: skip
     return both(
         "normlab on {name} and {name} itself are equally fast over {n} cases; in {slower} of them normlab is slower.",

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from normlab import registry
 from normlab.definition import Definition, from_line
@@ -18,14 +18,32 @@ from normlab.language import both
 from normlab.pattern import REST, parse
 
 from .presets import Preset
-from .settings import Settings
 
 NONE = "none"
 ALL = "all"
 Text = dict[str, str]
+Methods = str | Definition | Iterable[str | Definition] | None
 # Roles that stand between layers or on something else than activations, weights or inputs.
 EXPLAINED = ("condition", "branch", "gradient")
 _WORDS = {"true": True, "false": False, "none": None}
+
+
+class Shaped(Protocol):
+    """What an arm must know of an experiment to say whether it can act there."""
+
+    verb: ClassVar[str]
+
+    @property
+    def is_conv(self) -> bool:
+        """Whether the layers are convolutions on images."""
+
+    @property
+    def batch(self) -> int:
+        """Inputs at a time."""
+
+    @property
+    def width(self) -> int:
+        """Units, or channels."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,21 @@ class Arm:
         return own if self.eps is None else {**own, "eps": self.eps}
 
 
-def read_arms(methods: str | Definition | Iterable[str | Definition] | None, preset: Preset) -> list[Arm]:
+def texts_of(methods: Methods) -> list[str | Definition] | None:
+    """The arms as they were written; one string may hold several names, but only one line of notation."""
+    if methods is None:
+        return None
+    if isinstance(methods, str):
+        return [methods] if "[" in methods else list(methods.split())
+    return [methods] if isinstance(methods, Definition) else list(methods)
+
+
+def text_of(arm: str | Definition) -> str:
+    """An arm as it is written."""
+    return arm.short if isinstance(arm, Definition) else arm
+
+
+def read_arms(methods: Methods, preset: Preset) -> list[Arm]:
     """The arms in their order. Raises UsageError for two equal ones, for none at all and for what cannot be read."""
     if methods is None:
         methods = preset.methods
@@ -78,10 +110,10 @@ def read_arms(methods: str | Definition | Iterable[str | Definition] | None, pre
         arm = read_arm(one, preset)
         twin = next((other for other in arms if _same(arm, other)), None)
         if twin is not None:
-            raise UsageError(f"compare: the arms {twin.label!r} and {arm.label!r} are the same.", hint="Leave one out.")
+            raise UsageError(f"the arms {twin.label!r} and {arm.label!r} are the same.", hint="Leave one out.")
         arms.append(arm)
     if not arms:
-        raise UsageError("compare: give at least one arm.", hint="For example: none bn ln.")
+        raise UsageError("Give at least one arm.", hint="For example: none bn ln.")
     return arms
 
 
@@ -90,13 +122,13 @@ def read_arm(text: str | Definition, preset: Preset) -> Arm:
     if isinstance(text, Definition):
         return _arm(text, text.short, {}, preset)
     if not isinstance(text, str):
-        raise UsageError(f"compare: an arm must be text such as 'gn:groups=4', got {type(text).__name__}.")
+        raise UsageError(f"an arm must be text such as 'gn:groups=4', got {type(text).__name__}.")
     name, _, rest = text.strip().partition(":")
     name = name.strip()
     given = _read_options(text, rest)
     if name.lower() == NONE:
         if given:
-            raise UsageError(f"compare: the arm none has no options, got {text!r}.")
+            raise UsageError(f"the arm none has no options, got {text!r}.")
         return Arm(NONE)
     if "[" in name:
         eps = {n: given.pop(n) for n in ("eps",) if n in given}
@@ -112,7 +144,7 @@ def _find(name: str) -> Definition:
     except LookupError as problem:
         if any(mark in name for mark in " ()]."):
             raise PatternError(
-                f"compare: {name!r} is no method, and as a line of notation it pools nothing.",
+                f"{name!r} is no method, and as a line of notation it pools nothing.",
                 hint="Put square brackets round the axes that share one statistic, as in 'n c [...]'.",
             ) from problem
         names = [n for d in registry.methods() for n in (d.name, d.short)]
@@ -144,9 +176,9 @@ def _read_options(text: str, rest: str) -> dict[str, Any]:
     for part in filter(None, (p.strip() for p in rest.split(","))):
         name, equals, value = (p.strip() for p in part.partition("="))
         if not equals or not name or not value:
-            raise UsageError(f"compare: options are written name=value with commas between, got {text!r}.")
+            raise UsageError(f"options are written name=value with commas between, got {text!r}.")
         if name in found:
-            raise UsageError(f"compare: {name} is given twice in {text!r}.")
+            raise UsageError(f"{name} is given twice in {text!r}.")
         found[name] = _value(value)
     return found
 
@@ -173,7 +205,7 @@ def _spell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool | None) else str(value)
 
 
-def refusal(arm: Arm, settings: Settings, shape: Sequence[int], layout: str) -> dict[str, Any] | None:
+def refusal(arm: Arm, settings: Shaped, shape: Sequence[int], layout: str) -> dict[str, Any] | None:
     """Why the arm cannot act on activations of that shape, in both languages, with the command that shows it; or None.
 
     Raises UsageError where the arm was asked for wrongly, such as groups that do not divide the channels.
@@ -204,11 +236,11 @@ def refusal(arm: Arm, settings: Settings, shape: Sequence[int], layout: str) -> 
     return None
 
 
-def _elsewhere(arm: Arm, settings: Settings, pools_positions: bool) -> str:
+def _elsewhere(arm: Arm, settings: Shaped, pools_positions: bool) -> str:
     """A command under which the arm does act."""
     label = shlex.quote(arm.label)
     if pools_positions and not settings.is_conv:
-        return f"normlab compare none {label} --net conv"
+        return f"normlab {settings.verb} none {label} --net conv"
     if settings.batch == 1:
-        return f"normlab compare none {label}"
+        return f"normlab {settings.verb} none {label}"
     return "normlab guide"

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from normlab import kernels
-from normlab.definition import Definition
 from normlab.errors import ShapeError
 from normlab.language import both
 from normlab.result import Result, machine, versions
 
-from .arms import Arm, read_arms, refusal
+from .arms import Arm, Methods, read_arms, refusal, text_of, texts_of
 from .draws import Draws, Inputs, draw, load
 from .inputs import input_notes, input_refusal, scaled
 from .intervals import merge
 from .measure import Document, measure
 from .network import layout_of
+from .repeatable import by_the_formula
 from .settings import SIDE, Settings
 
 __all__ = ["Comparison", "Interrupted", "compare", "run"]
 
-Methods = str | Definition | Iterable[str | Definition] | None
 OnArm = Callable[[int, int, Mapping[str, Any]], None]  # how many are finished, of how many, the last one's document
 
 
@@ -113,13 +110,13 @@ def run(methods: Methods = None, *, preset: str | None = None, on_arm: OnArm | N
     """
     started = time.perf_counter()
     asked = Settings.read(preset, given)
-    texts = _texts(methods)
+    texts = texts_of(methods)
     arms = read_arms(methods if texts is None else texts, asked.rules)
     inputs = load(asked.data)
     settings, notes = _cut_to_data(asked, inputs)
     document: Document = {
         "schema": "normlab.compare/1",
-        "command": asked.command([_text(one) for one in texts or ()]),
+        "command": asked.command([text_of(one) for one in texts or ()]),
         "versions": versions(),
         "machine": machine(),
         "wall_s": 0.0,
@@ -132,7 +129,7 @@ def run(methods: Methods = None, *, preset: str | None = None, on_arm: OnArm | N
     }
     finished: list[Document] = document["arms"]
     try:
-        with _by_the_formula():
+        with by_the_formula():
             drawn = functools.lru_cache(maxsize=1)(lambda seed: draw(settings, inputs, seed))
             document["nonfinite"] = _in_the_data(drawn(settings.seed))
             for arm in arms:
@@ -143,19 +140,6 @@ def run(methods: Methods = None, *, preset: str | None = None, on_arm: OnArm | N
         document["interrupted"] = True
         raise Interrupted(_finish(document, started) if finished else None) from None
     return _finish(document, started)
-
-
-def _texts(methods: Methods) -> list[str | Definition] | None:
-    """The arms as they were written; one string may hold several names, but only one line of notation."""
-    if methods is None:
-        return None
-    if isinstance(methods, str):
-        return [methods] if "[" in methods else list(methods.split())
-    return [methods] if isinstance(methods, Definition) else list(methods)
-
-
-def _text(arm: str | Definition) -> str:
-    return arm.short if isinstance(arm, Definition) else arm
 
 
 def _cut_to_data(settings: Settings, inputs: Inputs) -> tuple[Settings, list[dict[str, str]]]:
@@ -215,28 +199,3 @@ def _finish(document: Document, started: float) -> Comparison:
     document["verdicts"] = verdicts(document)
     document["wall_s"] = round(time.perf_counter() - started, 3)
     return Comparison(document)
-
-
-@functools.cache
-def _pools() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()  # finding the libraries takes a millisecond or more; limiting them does not
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Halve the time of a run under glibc, and change nothing elsewhere.
-
-    Freed arrays of 128 kB or more go back to the system, and the next one pays for its pages again, until the program
-    has once freed a larger one: from then on arrays up to that size (32 MB at most) are kept for reuse.
-    """
-    np.empty(30 * 2**20, np.uint8)
-
-
-@contextmanager
-def _by_the_formula() -> Iterator[None]:
-    """The formula, and BLAS on one thread: on two, the order of its sums and so the last bits would differ."""
-    _keep_freed_memory()
-    with kernels.off(), _pools().limit(limits=1):
-        yield

@@ -38,8 +38,13 @@ def input_refusal(arm: Arm, settings: Settings) -> dict[str, Any] | None:
     if settings.data != LABELLED:
         reason = both("{label} chooses by how well the labels are predicted, and these data have none", label=arm.label)
         return {**reason, "command": f"normlab compare none {arm.label} --data digits"}
+    return scaler_refusal(arm)
+
+
+def scaler_refusal(arm: Arm) -> dict[str, Any] | None:
+    """Why an arm's scaler cannot be made here, or None."""
     try:
-        _scaler(arm)
+        scaler_of(arm)
     except MissingExtraError as missing:
         reason = both("{label} needs a package that is not installed", label=arm.label)
         return {**reason, "command": (missing.hint or "").partition(": ")[2]}
@@ -51,7 +56,7 @@ def scaled(arm: Arm, draws: Draws) -> Draws:
     if arm.role != "input":
         return draws
     table = draws.x.reshape(len(draws.x), -1).astype(np.float64)
-    scaler = _scaler(arm)
+    scaler = scaler_of(arm)
     try:
         scaler.fit(table[:SEARCHED_ROWS], draws.labels[:SEARCHED_ROWS])
     except ValueError as problem:  # too few rows, or too few of a class
@@ -60,7 +65,8 @@ def scaled(arm: Arm, draws: Draws) -> Draws:
     return replace(draws, x=made.reshape(draws.x.shape).astype(draws.x.dtype))
 
 
-def _scaler(arm: Arm) -> Any:
+def scaler_of(arm: Arm) -> Any:
+    """The arm's scaler, from `normlab.data`. Raises MissingExtraError."""
     from normlab import data
 
     assert arm.definition is not None  # the role input has one

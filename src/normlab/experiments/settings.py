@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from normlab.errors import UsageError, unknown
 
@@ -61,15 +61,15 @@ class Settings:
                 raise unknown("setting of compare", name, known)
         values = filled(preset, {name: value for name, value in given.items() if value is not None})
         for name, (low, high) in LIMITS.items():
-            values[name] = _whole(name, values[name], low, high)
-        values["seed"] = _whole("seed", values["seed"], 0, LARGEST_SEED + 1 - values["seeds"])
+            values[name] = check_whole(name, values[name], low, high)
+        values["seed"] = check_whole("seed", values["seed"], 0, LARGEST_SEED + 1 - values["seeds"])
         for name, allowed in CHOICES.items():
             if values[name] not in allowed:
                 raise unknown(name, str(values[name]), allowed)
         if not isinstance(values["bias"], bool):
             raise UsageError(f"compare: bias must be True or False, got {values['bias']!r}.")
         activation_named(values["activation"])
-        values["init"] = _init(values["init"])
+        values["init"] = check_init(values["init"])
         values["data"] = _data(values["data"])
         settings = cls(**values, preset=preset)
         held = settings.batch * settings.units * settings.layers
@@ -85,6 +85,8 @@ class Settings:
     def rules(self) -> Preset:
         """What the preset says beyond settings: eps, the generator, a method's options."""
         return preset_named(self.preset)
+
+    verb: ClassVar[str] = "compare"
 
     @property
     def is_conv(self) -> bool:
@@ -117,24 +119,26 @@ class Settings:
         return " ".join(words)
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
+def check_whole(name: str, value: Any, low: int, high: int, *, who: str = "compare") -> int:
+    """`value`, a whole number within the limits; True and False are none."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
     if number is None or not low <= number <= high:
-        raise UsageError(f"compare: {name} must be a whole number from {low} to {high}, got {value!r}.")
+        raise UsageError(f"{who}: {name} must be a whole number from {low} to {high}, got {value!r}.")
     return number
 
 
-def _init(value: Any) -> str | float:
+def check_init(value: Any, *, who: str = "compare") -> str | float:
+    """`value`, the name of an initialization or a standard deviation."""
     if isinstance(value, str):
         if value not in INITS:
             raise unknown("init", value, (*INITS, "a standard deviation such as 0.1"))
         return value
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise UsageError(
-            f"compare: init must be one of {', '.join(INITS)}, or a standard deviation above 0, got {value!r}."
+            f"{who}: init must be one of {', '.join(INITS)}, or a standard deviation above 0, got {value!r}."
         )
     return float(value)
 

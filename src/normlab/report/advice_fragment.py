@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ..language import both, choose
-from .advice_text import source
+from ..language import LANGUAGES, both, choose
+from .advice_text import cited
 from .notebook import plain_table
 from .parts import Cell, Table
 
@@ -44,4 +44,4 @@ def ranking_table(document: Mapping[str, Any]) -> Table:
 def reasons_text(one: Mapping[str, Any], speaks: int) -> dict[str, str]:
     """The reasons for (1) or against (-1) a method that hold whatever was left out, in both languages."""
     reasons = [r for r in one["reasons"] if r["points"] * speaks > 0 and r["holds"]]
-    return {lang: " ".join(f"{r['text'][lang]} ({source(r)})" for r in reasons) for lang in ("en", "ko")}
+    return {lang: " ".join(f"{r['text'][lang]} ({cited(r, lang)})" for r in reasons) for lang in LANGUAGES}

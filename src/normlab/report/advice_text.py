@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..language import choose, translate
+from ..language import N_, choose, translate
 from .cells import cell_len, pad, wrap
 from .grid import Paint
 
-__all__ = ["source", "text"]
+__all__ = ["cited", "text"]
 
+PLACES = {
+    r"sec\. (?P<first>[0-9.]+) and (?P<last>[0-9.]+)": N_("sec. {first} and {last}"),
+    r"sec\. (?P<at>[0-9]+(?:\.[0-9]+)*)": N_("sec. {at}"),
+    r"Tables? (?P<at>[0-9]+)": N_("Table {at}"),
+    r"eq\. (?P<first>[0-9]+) and (?P<last>[0-9]+)": N_("eq. {first} and {last}"),
+    r"eq\. (?P<at>[0-9]+)": N_("eq. {at}"),
+    r"Theorems (?P<first>[0-9]+) to (?P<last>[0-9]+)": N_("Theorems {first} to {last}"),
+    r"Theorem (?P<at>[0-9]+)": N_("Theorem {at}"),
+    r"Algorithm (?P<at>[0-9]+)": N_("Algorithm {at}"),
+    r"appendix (?P<at>[A-Z])": N_("appendix {at}"),
+    r"\babstract\b": N_("abstract"),
+}
+"""Places in a paper, as `source` has them, and how they are said."""
 FULL = 3
 """So many of the ranking are shown with their reasons; the others by name."""
 MOST_FOR, MOST_AGAINST = 3, 2
@@ -28,7 +42,7 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
     ]
     places = [one for one in document["ranking"] if one["place"] is not None]
     shown = [one for one in places if one["points"] >= 0 or one["place"] == 1][:FULL]
-    blocks += [_place(one, lang, paint, width) for one in shown]
+    blocks += [_ranked(one, lang, paint, width) for one in shown]
     blocks.append(_others([one for one in places if one not in shown], lang, width))
     blocks.append(_ruled_out([one for one in document["ranking"] if one["excluded"]], lang, width))
     blocks.append(_beside(document["ranking"], lang, width))
@@ -37,10 +51,18 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def source(reason: Mapping[str, Any]) -> str:
-    """Where a reason comes from: a paper, a claim that can be run, else a command that shows it."""
+def cited(reason: Mapping[str, Any], lang: str) -> str:
+    """Where a reason comes from: a paper and its place, or a command that shows it; and a claim that can be run."""
     claim = f"normlab claims {reason['claim']}" if reason["claim"] else ""
-    return "; ".join(part for part in (reason["source"] or reason["command"], claim) if part)
+    source = _place_in_words(reason["source"], lang) if reason["source"] else reason["command"]
+    return "; ".join(part for part in (source, claim) if part)
+
+
+def _place_in_words(source: str, lang: str) -> str:
+    """A paper's section or table in the reader's language."""
+    for pattern, message in PLACES.items():
+        source = re.sub(pattern, lambda found, m=message: translate(m, lang, **found.groupdict()), source)  # type: ignore[misc]
+    return source
 
 
 def _answers(document: Mapping[str, Any], lang: str) -> str:
@@ -51,7 +73,7 @@ def _answers(document: Mapping[str, Any], lang: str) -> str:
     return translate("data {data}, batch {batch}, agreement {agree}, network {net}", lang, **shown)
 
 
-def _place(one: Mapping[str, Any], lang: str, paint: Paint, width: int) -> list[str]:
+def _ranked(one: Mapping[str, Any], lang: str, paint: Paint, width: int) -> list[str]:
     """A method with its strongest reasons for and against, and the command that shows its card."""
     head = f"{one['place']}{'=' if one['tied'] else '.'} {one['short']}  {one['title'][lang]}"
     room = width - cell_len(one["card"])
@@ -63,13 +85,13 @@ def _place(one: Mapping[str, Any], lang: str, paint: Paint, width: int) -> list[
 
 
 def _reason(reason: Mapping[str, Any], mark: str, lang: str, width: int) -> list[str]:
-    said = f"{_condition(reason, lang)}{reason['text'][lang]} {_bracketed(reason)}"
+    said = f"{_condition(reason, lang)}{reason['text'][lang]} {_bracketed(reason, lang)}"
     return wrap(said, width, indent=5, first=f"   {mark} ")
 
 
-def _bracketed(reason: Mapping[str, Any]) -> str:
+def _bracketed(reason: Mapping[str, Any], lang: str) -> str:
     """The source in brackets; a command stays on one line, so that it can be copied."""
-    parts = source(reason).split("; ")
+    parts = cited(reason, lang).split("; ")
     return f"({'; '.join(p.replace(' ', COPIED) if p.startswith('normlab ') else p for p in parts)})"
 
 
@@ -93,7 +115,7 @@ def _ruled_out(excluded: Sequence[Mapping[str, Any]], lang: str, width: int) -> 
     for one in excluded:
         reason = next(r for r in one["reasons"] if r["weight"] == "excludes")
         said = translate("Ruled out: {name}. {reason}", lang, name=one["short"], reason=reason["text"][lang])
-        lines += _hanging(f"{said} {_bracketed(reason)}", width)
+        lines += _hanging(f"{said} {_bracketed(reason, lang)}", width)
     return lines
 
 
@@ -104,7 +126,7 @@ def _beside(ranking: Sequence[Mapping[str, Any]], lang: str, width: int) -> list
         reason = next((r for r in one["reasons"] if r["points"] > 0 and r["holds"]), None)
         if one["beside"] and one["points"] > 0 and reason is not None:
             said = translate("Besides: {name}. {reason}", lang, name=one["short"], reason=reason["text"][lang])
-            lines += _hanging(f"{said} {_bracketed(reason)}", width)
+            lines += _hanging(f"{said} {_bracketed(reason, lang)}", width)
     return lines
 
 

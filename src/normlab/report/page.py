@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..language import both, choose
+from .advice_chapter import Advised, advised
 from .arms import acting, cleaned
 from .chapter import Chapter, chapter
 from .parts import speaker
@@ -50,9 +51,11 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
     return page
 
 
-def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed:
+def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed | Advised:
     if document.get("schema") == "normlab.bench/1":
         return speed(document, number, lang)
+    if document.get("schema") == "normlab.advise/1":
+        return advised(document, number)
     return chapter(cleaned(document), number, lang, seen)
 
 

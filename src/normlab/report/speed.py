@@ -16,7 +16,7 @@ from .parts import Cell, Figure, Table
 from .settings import listed
 from .speed_figure import rates
 
-__all__ = ["Speed", "case_table", "headline", "setting_line", "speed", "summary_table"]
+__all__ = ["Speed", "case_table", "has_ceiling", "headline", "scope", "setting_line", "speed", "summary_table"]
 
 Document = Mapping[str, Any]
 
@@ -62,9 +62,9 @@ def speed(document: Document, number_: int, lang: str) -> Speed:
         command=str(document["command"]),
         facts=[
             (both("versions"), listed(document["versions"])),
-            (both("machine"), listed(document["machine"])),
+            (both("machine"), listed(_plain(document["machine"]))),
             (both("time"), f"{document['wall_s']:.0f} s"),
-            (both("settings"), listed(document["settings"])),
+            (both("settings"), listed(_plain(document["settings"]))),
         ],
         kept=both(
             "The whole document of this run stands in this file as JSON, in the element {name}.", name=f"{key}-json"
@@ -77,7 +77,7 @@ def headline(document: Document) -> Text:
     """The first sentence, or that there was nobody to compare with."""
     if document["verdicts"]:
         return dict(document["verdicts"][0])
-    return both("Only one contestant was there, so there is nothing to compare.")
+    return both("There is nothing to compare: one contestant was there alone, or the others slowed every one down.")
 
 
 def setting_line(document: Document) -> Text:
@@ -87,6 +87,24 @@ def setting_line(document: Document) -> Text:
         "{processor} · threads: {threads} · {dtype} · {n} cases · 10th percentile of at least {seconds} s each",
         processor=processor, threads=s["threads"], dtype=s["dtype"], n=len(document["rows"]), seconds=s["seconds"],
     )  # fmt: skip
+
+
+def scope(document: Document) -> dict[str, str]:
+    """What the means of a summary are of: normlab's contestant that is the measure, and the caches of the cases."""
+    tiers = {t for s in document["summary"] for t in s["tiers"]}
+    reference = next((r["reference"] for r in document["rows"] if r["reference"]), "normlab")
+    return {"reference": reference, "tiers": ", ".join(t for t in document["settings"]["tiers"] if t in tiers)}
+
+
+def has_ceiling(document: Document) -> bool:
+    """Whether PyTorch was timed beside a plain copy."""
+    return any(s["peer"] == "torch" and s["ceiling"] for s in document["summary"])
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as words in a row, and what was not given left out."""
+    joined = {k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items() if v is not None}
+    return {k: ", ".join(f"{n} {b}" for n, b in v.items()) if isinstance(v, dict) else v for k, v in joined.items()}
 
 
 def pass_name(two: bool) -> Text:
@@ -100,22 +118,29 @@ def _figures(document: Document, lang: str) -> list[Figure]:
         lines = [s for s in document["summary"] if s["both"] == two]
         if lines:
             drawing = rates(lines, lang)
-            how = both(
-                "How many times as long as normlab each contestant takes, on a scale of powers of ten; right of the "
-                "line normlab is faster. Geometric mean over the shapes beyond the first cache. The bar is the "
-                "ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
-            )
-            caption = {k: f"{pass_name(two)[k]}. {v}" for k, v in how.items()}
+            how = [both(
+                "Each contestant's time over that of {reference}, on a scale of powers of ten; right of the line "
+                "normlab is faster. Geometric mean over shapes (cache: {tiers}).", **scope(document),
+            )]  # fmt: skip
+            if has_ceiling(document):
+                bar = both("The bar is the ceiling: PyTorch's time over that of a plain copy of the fewest bytes.")
+                how.append(bar)
+            caption = {k: " ".join([f"{_capital(name)}.", *(h[k] for h in how)]) for k, name in pass_name(two).items()}
             svg = drawing.svg(pass_name(two), caption)
             found.append(Figure("both" if two else "forward", [svg], caption))
     return found
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def summary_table(document: Document) -> Table:
     """One row for each method, order of axes and pass; a column for each peer."""
     lines: Sequence[Mapping[str, Any]] = document["summary"]
     peers = list(dict.fromkeys(s["peer"] for s in lines))
-    head: list[Cell] = [both("order of axes"), both("pass"), *peers, both("ceiling"), both("slowest case")]
+    ceiling = has_ceiling(document)
+    head: list[Cell] = [both("order of axes"), both("pass"), *peers, *[both("ceiling")] * ceiling, both("slowest case")]
     groups: list[tuple[Cell | None, list[list[Cell]]]] = []
     for method in dict.fromkeys(s["method"] for s in lines):
         rows: list[list[Cell]] = []
@@ -124,13 +149,16 @@ def summary_table(document: Document) -> Table:
             first = own.get("torch") or next(iter(own.values()))
             worst = "x".join(str(n) for n in first["worst_shape"])
             rows.append([
-                layout, pass_name(two), *(_ratio(own.get(p)) for p in peers), number(first["ceiling"]),
+                layout, pass_name(two), *(_ratio(own.get(p)) for p in peers),
+                *[number(own["torch"]["ceiling"]) if "torch" in own else ""] * ceiling,
                 f"{number(first['worst'])} ({worst})",
             ])  # fmt: skip
         groups.append((method, rows))
     caption = both(
-        "How many times as long as normlab each takes: the geometric mean over shapes, and in brackets the mean of the "
-        "lower ends of the intervals of 95 %. Ceiling: PyTorch's time over that of a plain copy of the fewest bytes."
+        "Each contestant's time over that of {reference}: the geometric mean over shapes (cache: {tiers}), and in "
+        "brackets the mean of the lower ends of the intervals of 95 %. Ceiling: PyTorch's time over that of a plain "
+        "copy of the fewest bytes. Slowest case: PyTorch's smallest ratio, or the first contestant's.",
+        **scope(document),
     )
     return Table(caption, head, groups, "wide")
 

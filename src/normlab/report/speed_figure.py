@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .drawing import GRADIENT, OFFSET, SIGNAL, Drawing, Log
@@ -13,6 +14,7 @@ __all__ = ["rates"]
 
 _LABEL, _RIGHT, _WIDTH, _PITCH, _TOP = 210.0, 700.0, 720.0, 24.0, 52.0
 _COLOURS = (SIGNAL, OFFSET, GRADIENT, "#4b9a6a", "#a8577e", "#7a7f87")
+_TOUCHING, _LIFT = 14.0, 5.0
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
@@ -58,8 +60,20 @@ def _row(
     ceiling = next((s["ceiling"] for s in lines if s["peer"] == "torch" and s["ceiling"]), None)
     if ceiling is not None:
         drawing.rect(scale(ceiling) - 1.5, y - 9, 3.0, 18.0, fill="currentColor", fill_opacity=".55")
-    for line in lines:
-        _mark(drawing, scale(line["ratio"]), y, peers.index(line["peer"]), line["peer"])
+    ordered = sorted(lines, key=lambda s: s["ratio"])
+    places = [scale(s["ratio"]) for s in ordered]
+    for line, x, lift in zip(ordered, places, _lifts(places), strict=True):
+        _mark(drawing, x, y + lift, peers.index(line["peer"]), line["peer"])
+
+
+def _lifts(places: Sequence[float]) -> list[float]:
+    """Marks that would hide each other stand above and below the line in turn; the others on it."""
+    touches = [b - a < _TOUCHING for a, b in pairwise(places)]
+    found, turn = [], 0
+    for before, after in zip([False, *touches], [*touches, False], strict=True):
+        turn = turn + 1 if before else 0
+        found.append((_LIFT if turn % 2 else -_LIFT) if before or after else 0.0)
+    return found[: len(places)]
 
 
 def _mark(drawing: Drawing, x: float, y: float, index: int, name: str) -> None:

@@ -11,7 +11,7 @@ from ..formatting import number
 from ..language import choose, translate
 from .cells import wrap
 from .grid import Column, Paint, grid
-from .speed import setting_line
+from .speed import has_ceiling, scope, setting_line
 
 __all__ = ["table"]
 
@@ -36,14 +36,16 @@ def table(document: Mapping[str, Any], lang: str = "auto", *, color: bool = Fals
             )
             for peer in peers
         ]  # fmt: skip
-        first = [next(s for s in lines if (s["method"], s["layout"], s["both"]) == k) for k in keys]
-        columns.insert(1, Column("", "ceiling", [number(s["ceiling"], 2) for s in first]))
+        if has_ceiling(document):
+            own = [found.get((*k, "torch"), {}).get("ceiling") for k in keys]
+            columns.insert(1, Column("", "ceiling", [number(c, 2) if c else "" for c in own]))
         labels = [f"{registry.method(m).short} {layout}{' +b' if two else ''}" for m, layout, two in keys]
         legend = translate(
-            "How many times as long as normlab each takes (geometric mean over shapes beyond the first cache); +b: "
-            "with the backward pass; ceiling: a plain copy of the fewest bytes, against PyTorch.",
-            lang,
-        )
+            "Each contestant's time over that of {reference} (geometric mean over shapes, cache: {tiers}); +b: with "
+            "the backward pass.", lang, **scope(document),
+        )  # fmt: skip
+        if has_ceiling(document):
+            legend += " " + translate("Ceiling: PyTorch's time over that of a plain copy of the fewest bytes.", lang)
         blocks.append([*grid(translate("norm", lang), labels, columns, width, paint), *wrap(legend, width)])
     blocks.append([line for text in document["verdicts"] for line in wrap(text[lang], width, indent=2, first="+ ")])
     blocks.append([line for gone in document["absent"] if gone["extra"] for line in _absent(gone, lang, width)])

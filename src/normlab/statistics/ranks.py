@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,15 +18,26 @@ def rank_p(ones: Sequence[float], others: Sequence[float]) -> float:
     make it cautious. With n seeds the least p is 2 / C(2n, n): 0.1 for three, 0.008 for five.
     """
     pooled = [*ones, *others]
-    # Twice the middle rank, less 1: whole numbers.
+    # Twice the middle rank, less 1: whole numbers. A common offset and factor change no p value, but the work.
     doubled = [sum(v < w for v in pooled) + sum(v <= w for v in pooled) for w in pooled]
-    ways = np.zeros((len(ones) + 1, sum(doubled) + 1))
+    offsets = [rank - min(doubled) for rank in doubled]
+    ranks = [offset // max(math.gcd(*offsets), 1) for offset in offsets]
+    ways = _ways(sorted(ranks), len(ones))
+    expected = sum(ranks) * len(ones) / len(ranks)
+    away = abs(np.arange(len(ways)) - expected) >= abs(sum(ranks[: len(ones)]) - expected) - 1e-9
+    return min(1.0, float(ways[away].sum() / ways.sum()))
+
+
+def _ways(ranks: Sequence[int], count: int) -> np.ndarray:
+    """In how many ways `count` of the ranks have each sum, from 0 to the sum of all."""
+    ways = np.zeros((count + 1, sum(ranks) + 1))
     ways[0, 0] = 1
-    for rank in doubled:
-        ways[1:, rank:] += ways[:-1, : ways.shape[1] - rank].copy()
-    expected = sum(doubled) * len(ones) / len(pooled)
-    away = abs(np.arange(ways.shape[1]) - expected) >= abs(sum(doubled[: len(ones)]) - expected) - 1e-9
-    return min(1.0, float(ways[-1, away].sum() / ways[-1].sum()))
+    reached = 1
+    for done, rank in enumerate(ranks):
+        last = min(done + 1, count)
+        ways[1 : last + 1, rank : rank + reached] += ways[:last, :reached].copy()
+        reached += rank
+    return ways[count]
 
 
 def superiority(ones: Sequence[float], others: Sequence[float]) -> float:

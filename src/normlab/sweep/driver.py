@@ -24,7 +24,7 @@ ATTEMPTS = 3
 """A trial that fails so often has failed: two accidents in a row are rare, a third time is a property."""
 ENGINES = ("local", "ray")
 MOST_WORKERS = 10_000
-OnTrial = Callable[[int, int, Mapping[str, Any]], None]  # how many have a result, of how many, the last one's parameters
+OnTrial = Callable[[int, int, Mapping[str, Any]], None]  # results, of how many, the last one's parameters
 
 
 class Engine(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ __all__ = ["OnRay"]
 
 POLL_S = 0.5
 """So often Ctrl-C gets through."""
+KNOCK_S = 5.0
+"""A machine that takes longer to answer is not the one that hands out the work."""
 
 
 class OnRay:
@@ -73,6 +76,7 @@ def _attempt(trial: str, parameters: Mapping[str, Any], checkpoint: str) -> dict
 def _imported() -> Any:
     # What is joined may be nobody's business: a driver reports no usage, whatever the cluster does.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # of half a minute each, for a cluster that is gone
     try:
         import ray
     except ModuleNotFoundError as problem:
@@ -85,8 +89,16 @@ def _imported() -> Any:
 def _join(ray: Any, address: str | None) -> None:
     where = address or "auto"
     try:
-        ray.init(address=where, log_to_driver=False, logging_level="ERROR", configure_logging=True)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
-        reason = str(problem).strip().splitlines()[0].rstrip(".")
-        hint = "Start one with: ray start --head --include-dashboard=false (then --address 127.0.0.1:6379)"
+        _knock(where)
+        ray.init(address=where, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError) as problem:
+        reason = str(problem).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+        hint = "Start it on this machine with: ray start --head"
         raise MissingExtraError(f"Ray cannot be reached at {where}: {reason}.", hint=hint) from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens: Ray itself would try for two minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()

@@ -36,7 +36,7 @@ RULES = (
     Rule(
         "bn-tiny", "batch_norm", STRONGLY_AGAINST,
         N_("Its error grows as the batch shrinks: ResNet-50 23.6 % with 32 images on each GPU, 34.7 % with 2."),
-        {"batch": TINY}, source="1803.08494, Table 2", claim="d",
+        {"batch": (*ONE, *TINY)}, source="1803.08494, Table 2", claim="d",
     ),
     Rule(
         "bn-plus-minus-one", "batch_norm", STRONGLY_AGAINST,

@@ -75,7 +75,7 @@ RULES = (
     Rule(
         "gn-every-call", "group_norm", AGAINST,
         N_("It pays at every call, at inference too, and the number of groups is one more setting."),
-        {"net": MAPS}, source="1803.08494, eq. 7 and Table 3",
+        {"net": MAPS}, source="1803.08494, eq. 7; 1803.08494, Table 3",
     ),
     Rule(
         "ln-weaker", "layer_norm", STRONGLY_AGAINST,

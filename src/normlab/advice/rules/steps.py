@@ -85,11 +85,6 @@ RULES = (
         source="1607.06450, sec. 3.1",
     ),
     Rule(
-        "bn-recurrent", "batch_norm", STRONGLY_AGAINST,
-        N_("From one time step to the next the same layer would need other statistics."),
-        {"net": ("rnn",), "data": ("images", "table", "style", "embeddings")}, source="1607.06450, sec. 3.1", claim="e",
-    ),
-    Rule(
         "bn-transformer", "batch_norm", STRONGLY_AGAINST,
         N_("Transformers normalize each token by itself; layer normalization stands in its place."),
         {"net": ("transformer",)}, source="1706.03762, sec. 3.1",

@@ -43,11 +43,12 @@ class Network:
         for number in range(settings.layers):
             made, shape = self._layer(number, shape)
             self.layers.append(made)
-        self.flatten = [Flatten()] if len(shape) > 1 else []
+        flatten: list[Part] = [Flatten()] if len(shape) > 1 else []
         features = int(np.prod(shape))
         self.head = self._linear(settings.layers, (features, classes), plain=True)
+        self.top: list[Part] = [*flatten, self.head]
         parts = [p for layer in self.layers for p in (layer.linear, *layer.parts)]
-        self.parts: list[Part] = [*parts, *self.flatten, self.head]
+        self.parts: list[Part] = [*parts, *self.top]
         self.flat = Flat([q for p in self.parts for q in p.parameters])
 
     def _layer(self, number: int, shape: tuple[int, ...]) -> tuple[Layer, tuple[int, ...]]:
@@ -115,7 +116,7 @@ class Network:
         """The classifier's numbers, (slots, n, classes); `seen` gets what every layer hands on."""
         for layer in self.layers:
             x = self._through(layer, x, mode, seen)
-        for part in (*self.flatten, self.head):
+        for part in self.top:
             x = part.forward(x, mode)
         return x
 

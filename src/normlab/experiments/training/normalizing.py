@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,9 @@ SLOT = "slot"  # the name of the axis in front; no line can hold it, since a lin
 SETTLING_CALLS = 15  # of a weight method that iterates, before the first step: as many as torch makes
 
 
-def normalization(arm: Arm, channels: int, layout: str, dtype: Any, keys: Sequence[int], shape: tuple[int, ...]) -> Part:
+def normalization(
+    arm: Arm, channels: int, layout: str, dtype: Any, keys: Sequence[int], shape: tuple[int, ...]
+) -> Part:  # fmt: skip
     """The arm's part after a layer's sums, for slots with these keys and activations of `shape` (n, ..., channels)."""
     definition = arm.definition
     assert definition is not None  # the arm without has no part
@@ -117,6 +120,7 @@ class Stacked:
         dx, *gradients = self.done.pull(g)
         for name, gradient in zip(self.layer.definition.affine, gradients, strict=True):
             if name in self.learnt:
+                assert gradient is not None
                 into = self.learnt[name].gradient
                 into[...] = gradient.reshape(into.shape)
         return dx
@@ -198,7 +202,7 @@ class Reweighted(Weight):
     def begin(self, respond: Any) -> Array | None:
         added = []
         for slot, layer in enumerate(self.part.layers):
-            found = layer.start(self.parameter.value[slot], lambda w, slot=slot: respond(slot, w))
+            found = layer.start(self.parameter.value[slot], partial(respond, slot))
             for name, parameter in self.part.learnt.items():
                 parameter.value[slot] = layer.params[name]
             if layer.state:  # it iterates from call to call

@@ -13,7 +13,9 @@ import numpy as np
 from ..activations import Activation, Array
 from .parameters import Parameter
 
-__all__ = ["EVALUATE", "MEASURE", "SIDE", "TRAIN", "Applied", "Convolution", "Flatten", "Linear", "Part", "Pool", "Weight"]
+__all__ = [
+    "EVALUATE", "MEASURE", "SIDE", "TRAIN", "Applied", "Convolution", "Flatten", "Linear", "Part", "Pool", "Weight",
+]  # fmt: skip
 
 # Training moves running statistics; measuring takes the batch's own and moves nothing; evaluating takes the running.
 TRAIN, MEASURE, EVALUATE = "train", "measure", "evaluate"
