@@ -55,9 +55,13 @@ def start(*arguments: str, cwd: Path | None = None, **more: str) -> subprocess.P
 
 
 def finish(process: subprocess.Popen[str], timeout: float = 60) -> Said:
-    """Wait for a process and collect what it printed."""
-    out, err = process.communicate(timeout=timeout)
-    return Said(process.returncode, out, err)
+    """Wait for a process and collect what it printed; one that goes on for ever is ended, and the test fails."""
+    with process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        return Said(process.returncode, out, err)
 
 
 def too_wide(text: str) -> list[str]:

@@ -99,7 +99,7 @@ def test_a_shape_becomes_a_batch_without_memory() -> None:
 
 @pytest.mark.parametrize("model", [None.__class__, "resnet18", nn.Linear], ids=str)
 def test_what_is_no_module_is_refused(model: Any) -> None:
-    with pytest.raises(UsageError, match="model must be a torch.nn.Module"):
+    with pytest.raises(UsageError, match=r"model must be a torch\.nn\.Module"):
         nl.advise(model=model)
 
 

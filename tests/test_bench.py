@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import time
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from normlab.benchmark.answers import answers, summary
 from normlab.benchmark.contestants import CONTESTANTS, Material, ready
 from normlab.benchmark.contestants.material import truth
 from normlab.benchmark.judging import error_of, geometric, is_another_function, row
+from normlab.benchmark.share import CALLS, inside_kernels
 from normlab.errors import MissingExtraError, UnknownNameError, UsageError
 from normlab.report import fragment, render, text
 
@@ -187,6 +189,24 @@ def test_onnxruntime_takes_part_where_onnx_has_the_operator(method: str) -> None
         assert "something else" in worker.time_case(case, ["onnxruntime"], 0.001)["refused"]["onnxruntime"]
     else:
         assert error["y"] is not None and error["y"] < 32  # a few sums of float32; a wrong option is off by millions
+
+
+def test_the_share_of_kernels_is_counted_where_there_are_kernels() -> None:
+    """A call that sleeps beside its kernel shows how much passed inside; the kernels' entry is itself again after."""
+    from normlab import kernels
+    from normlab.kernels import pool
+
+    entry, layer, x = pool.run, nl.numpy.LayerNorm(512), np.ones((256, 512), np.float32)
+    began = time.perf_counter()
+    inside = inside_kernels(lambda: (layer(x), time.sleep(0.02)))
+    whole = (time.perf_counter() - began) / CALLS
+    assert pool.run is entry
+    if not kernels.available():
+        pytest.skip("no kernels without numba")
+    assert inside is not None and 0 < inside < whole - 0.02
+    assert inside_kernels(lambda: None) is None
+    with kernels.off():
+        assert inside_kernels(lambda: layer(x)) is None
 
 
 def test_the_verdict_says_who_is_faster_by_a_factor_above_one() -> None:

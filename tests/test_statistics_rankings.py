@@ -33,7 +33,7 @@ def test_arms_close_together_share_a_tier() -> None:
 
 
 def test_groups_overlap_where_the_arm_between_is_like_both() -> None:
-    found = ranking(spread_about(0.900, 0.912, 0.924, seeds=10, spread=0.008))
+    found = ranking(spread_about(0.900, 0.912, 0.924, seeds=10))
     verdicts = {(c.label, c.against): c.verdict for c in found.contrasts}
     assert verdicts == {("b", "a"): "no difference shown", ("c", "a"): "better", ("c", "b"): "no difference shown"}
     assert found.groups == (("c", "b"), ("b", "a")) and found.tiers == (("c", "b", "a"),) and found.best == ("c", "b")
@@ -54,7 +54,7 @@ def test_every_group_is_as_large_as_can_be_and_holds_no_told_pair() -> None:
 
 
 def test_too_few_seeds_are_a_refusal_that_says_how_many_would_do() -> None:
-    found = ranking(spread_about(0.90, 0.91, 0.905, seeds=5))
+    found = ranking(spread_about(0.90, 0.903, 0.902, seeds=5))
     assert not found.ranked and found.best == found.order and len(found.tiers) == 1 and found.groups == (found.order,)
     assert found.nearest is not None and found.nearest.seeds is not None
     assert found.nearest.seeds.needed == min(c.seeds.needed for c in found.contrasts if c.seeds and c.seeds.needed)
@@ -73,7 +73,7 @@ def test_arms_whose_runs_have_no_number_come_last() -> None:
 
 
 def test_the_order_of_the_arms_changes_no_verdict() -> None:
-    values = spread_about(0.900, 0.912, 0.924, 0.5, seeds=10, spread=0.008)
+    values = spread_about(0.900, 0.912, 0.924, 0.5, seeds=10)
     first = ranking(values)
     for order in permutations(values):
         found = ranking({name: values[name] for name in order})
@@ -139,7 +139,7 @@ def test_every_ranking_has_its_sentence(means: tuple[float, ...], seeds: int, wo
 
 
 def test_a_ranking_in_which_groups_overlap_names_the_best_and_the_groups() -> None:
-    said = say_ranking(ranking(spread_about(0.900, 0.912, 0.924, seeds=10, spread=0.008)), ACCURACY)["en"]
+    said = say_ranking(ranking(spread_about(0.900, 0.912, 0.924, seeds=10)), ACCURACY)["en"]
     assert "none was shown better than c, b (10 seeds" in said and said.endswith("Not told apart: c, b; b, a.")
     undecided = say_ranking(ranking({"a": [1.0, 2.0, 3.0], "b": [3.0, 2.0, 1.0]}), ACCURACY)["en"]
     assert "nothing says that up to 1000 would" in undecided

@@ -63,6 +63,7 @@ def row(together: Mapping[str, Any], alone: Mapping[str, float], floor_bytes: in
         **case.to_dict(), "shape": list(case.shape), "tier": tier_of(case.shape, case.dtype), "reference": reference,
         "contestants": entries, "refused": dict(together["refused"]), "floor_bytes": floor_bytes,
         "clone_us": 1e6 * low(samples["clone"]) if "clone" in samples else None,
+        "kernel_us": _micro(together.get("inside_kernels")),
         "width": widest(samples["again"], samples[reference]) if reference in samples and "again" in samples else None,
     }  # fmt: skip
 

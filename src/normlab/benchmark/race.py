@@ -74,7 +74,7 @@ def bench(
     alone: list[dict[str, float]] = [{} for _ in cases]
     for name in names:
         takes_part = [k for k, found in enumerate(together) if name in found["samples"]]
-        measured = run_worker([cases[k] for k in takes_part], [name], threads, seconds)
+        measured = run_worker([cases[k] for k in takes_part], [name], threads, seconds, alone=True)
         for k, found in zip(takes_part, measured, strict=True):
             if name in found["samples"]:
                 alone[k][name] = low(found["samples"][name])
@@ -99,12 +99,15 @@ def bench(
 
 
 def run_worker(
-    cases: Sequence[suite.Case], names: Sequence[str], threads: int, seconds: float
+    cases: Sequence[suite.Case], names: Sequence[str], threads: int, seconds: float, *, alone: bool = False
 ) -> Iterator[dict[str, Any]]:
     """What the process that times prints, case by case."""
     if not cases:
         return
-    work = {"cases": [c.to_dict() for c in cases], "contestants": list(names), "threads": threads, "seconds": seconds}
+    work = {
+        "cases": [c.to_dict() for c in cases], "contestants": list(names), "threads": threads, "seconds": seconds,
+        "alone": alone,
+    }  # fmt: skip
     with tempfile.TemporaryFile("w+") as said, subprocess.Popen(
         [sys.executable, "-m", "normlab.benchmark.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
         text=True, env=environment(threads),

@@ -32,20 +32,24 @@ def main() -> None:
 
     for one in work["cases"]:
         case = Case(**{**one, "shape": tuple(one["shape"])})
-        print(json.dumps(time_case(case, work["contestants"], work["seconds"])), flush=True)
+        print(json.dumps(time_case(case, work["contestants"], work["seconds"], work["alone"])), flush=True)
 
 
-def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
-    """The samples of every contestant that takes part, how far off each is, and why the others do not."""
+def time_case(case: Any, names: list[str], seconds: float, alone: bool = False) -> dict[str, Any]:
+    """The samples of every contestant that takes part, how far off each is, and why the others do not.
+
+    `alone`: it has been compared with the others before, so that only its time is wanted.
+    """
     from ..errors import NormlabError
     from .contestants import CONTESTANTS, Material, Refusal, ready
     from .contestants.material import truth
     from .judging import error_of, is_another_function
+    from .share import inside_kernels
     from .timing import rotate
 
     runs, refused, errors = {}, {}, {}
     material = Material.of(case)
-    right = truth(case, material) if _is_settled(case.definition) else None
+    right = truth(case, material) if _is_settled(case.definition) and not alone else None
     for name in names:
         try:
             made = ready(name, case)
@@ -58,9 +62,9 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
         except Exception as problem:  # a peer that fails is a finding, and no reason to lose the others
             refused[name] = f"{type(problem).__name__}: {problem}".splitlines()[0]
     first = next((n for n in runs if CONTESTANTS[n].ours), None)
-    if first is not None and len(names) > 1:
+    if first is not None and not alone:
         runs["again"] = ready(first, case).run
-    if len(names) > 1 and "torch" in names:
+    if not alone and "torch" in names:
         from .contestants.with_torch import clone
 
         runs["clone"] = clone(case)
@@ -68,6 +72,7 @@ def time_case(case: Any, names: list[str], seconds: float) -> dict[str, Any]:
     return {
         "case": case.to_dict(), "samples": {n: list(s) for n, s in samples.items()}, "refused": refused,
         "errors": errors, "against_itself": first,
+        "inside_kernels": inside_kernels(runs[first]) if first is not None and not alone else None,
     }  # fmt: skip
 
 

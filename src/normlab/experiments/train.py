@@ -11,15 +11,15 @@ from typing import Any
 from normlab.data.dataset import Dataset
 from normlab.result import Result, machine, versions
 
-from .arms import Arm, Methods, read_arms, refusal, text_of, texts_of
-from .inputs import scaler_refusal
+from .arms import Arm, Methods, read_arms, text_of, texts_of
 from .presets import NO_PRESET
 from .repeatable import by_the_formula
-from .training.preparing import parts_of, prepare
-from .training.running import SLOTS, Training, batches_of, run_all
+from .training.preparing import parts_of
+from .training.running import Training, run_all
 from .training.settings import Settings
-from .training.stack import Run, Slot, Stack
+from .training.stack import Run
 from .training.summary import Document, chosen, grid, summarized
+from .training.trainer import Trainer, dataset_of, network_of
 
 __all__ = ["Interrupted", "Race", "run", "train"]
 
@@ -114,8 +114,10 @@ def run(
     started = time.perf_counter()
     texts = texts_of(methods) or list(DEFAULT_ARMS)
     arms = read_arms(texts, NO_PRESET)
-    dataset = _dataset(data)
-    settings = Settings.read({**given, "data": dataset.name, "net": net})
+    factory, name = network_of(net)
+    dataset = dataset_of(data)
+    settings = Settings.read({**given, "data": dataset.name, "net": name})
+    trainer = Trainer(settings, dataset, factory)
     document: Document = {
         "schema": "normlab.train/1", "command": settings.command([text_of(one) for one in texts]),
         "versions": versions(), "machine": machine(), "wall_s": 0.0,
@@ -125,8 +127,8 @@ def run(
     }  # fmt: skip
     runs: list[list[list[Run]]] = []
     try:
-        with by_the_formula():
-            _run_arms(arms, settings, dataset, document["arms"], runs, on_step, stop=stop, threads=threads)
+        with by_the_formula(), trainer.one_thread():
+            _run_arms(arms, trainer, document["arms"], runs, on_step, stop=stop, threads=threads)
     except KeyboardInterrupt:
         document["interrupted"] = True
     _summarize(document, settings, dataset, runs)
@@ -135,34 +137,25 @@ def run(
     return _finish(document, started)
 
 
-def _dataset(given: Any) -> Dataset:
-    from normlab.data import load
-
-    return load("digits" if given is None else given)
-
-
 def _run_arms(
-    arms: Sequence[Arm], settings: Settings, dataset: Dataset, documents: list[Document],
-    runs: list[list[list[Run]]], on_step: OnStep | None, *, stop: threading.Event | None, threads: int | None,
+    arms: Sequence[Arm], trainer: Trainer, documents: list[Document], runs: list[list[list[Run]]],
+    on_step: OnStep | None, *, stop: threading.Event | None, threads: int | None,
 ) -> None:  # fmt: skip
-    """Train every arm that can act; `documents` gets an entry for each, `runs` its runs, stack by stack."""
-    slots = [Slot(seed, lr) for lr in settings.lr for seed in settings.seed_numbers]
+    """Train every arm that can act; `documents` gets an entry for each, `runs` its runs, group by group."""
     makers: list[Callable[[], Training]] = []
     owners: list[int] = []
     for number, arm in enumerate(arms):
-        documents.append(_entry(arm, settings, dataset))
+        documents.append(_entry(arm, trainer))
         runs.append([])
-        if documents[-1]["refused"] is None:
-            split = prepare(dataset, settings, arm)
-            for group in batches_of(slots, SLOTS):
-                makers.append(functools.partial(Stack, arm, settings, split, group, settings.points()))
-                owners.append(number)
+        made = trainer.makers(arm) if documents[-1]["refused"] is None else []
+        makers += made
+        owners += [number] * len(made)
 
     def keep(number: int, made: list[Run]) -> None:
         runs[owners[number]].append(made)
 
-    told = _Told(on_step, [arms[k].label for k in owners], settings.steps * len(makers))
-    run_all(makers, keep, threads=threads, stop=stop, on_step=told)
+    told = _Told(on_step, [arms[k].label for k in owners], trainer.settings.steps * len(makers))
+    run_all(makers, keep, threads=trainer.threads or threads, stop=stop, on_step=told)
 
 
 class _Told:
@@ -179,14 +172,11 @@ class _Told:
             self.on_step(sum(self.taken), self.total, self.labels[number], points[-1] if points else {})
 
 
-def _entry(arm: Arm, settings: Settings, dataset: Dataset) -> Document:
+def _entry(arm: Arm, trainer: Trainer) -> Document:
     """One arm's entry before it is trained: refused with the reason, or to be filled."""
-    side = dataset.shape[1:] if settings.is_conv else ()
-    shape = (settings.batch, *side, settings.width)
-    layout = "n ... c" if settings.is_conv else "n c"
-    why = scaler_refusal(arm) if arm.role == "input" else refusal(arm, settings, shape, layout)
     return {
-        "method": arm.method, "options": arm.shown_options, "label": arm.label, "role": arm.role, "refused": why,
+        "method": arm.method, "options": arm.shown_options, "label": arm.label, "role": arm.role,
+        "refused": trainer.refused(arm),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ __all__ = ["figures", "fragment", "render", "text"]
 
 BENCH = "normlab.bench/1"
 ADVICE = "normlab.advise/1"
+SWEEP = "normlab.sweep/1"
 
 
 def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
@@ -48,9 +49,10 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
     """The terminal's table of a document, whichever verb made it; at most `width` cells wide."""
     from .advice_text import text as write_advice
     from .speed_table import table as write_speed
+    from .sweep_table import table as write_sweep
     from .table import table as write
 
-    by_schema = {BENCH: write_speed, ADVICE: write_advice}
+    by_schema = {BENCH: write_speed, ADVICE: write_advice, SWEEP: write_sweep}
     return by_schema.get(document.get("schema", ""), write)(document, lang, color=color, width=width)
 
 

@@ -19,6 +19,7 @@ from .speed_figure import rates
 __all__ = ["Speed", "case_table", "has_ceiling", "headline", "scope", "setting_line", "speed", "summary_table"]
 
 Document = Mapping[str, Any]
+BACKWARD = " +b"  # beside an order of axes: forward and backward
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def summary_table(document: Document) -> Table:
     lines: Sequence[Mapping[str, Any]] = document["summary"]
     peers = list(dict.fromkeys(s["peer"] for s in lines))
     ceiling = has_ceiling(document)
-    head: list[Cell] = [both("order of axes"), both("pass"), *peers, *[both("ceiling")] * ceiling, both("slowest case")]
+    head: list[Cell] = [both("order of axes"), *peers, *[both("ceiling")] * ceiling, both("slowest case")]
     groups: list[tuple[Cell | None, list[list[Cell]]]] = []
     for method in dict.fromkeys(s["method"] for s in lines):
         rows: list[list[Cell]] = []
@@ -149,7 +150,7 @@ def summary_table(document: Document) -> Table:
             first = own.get("torch") or next(iter(own.values()))
             worst = "x".join(str(n) for n in first["worst_shape"])
             rows.append([
-                layout, pass_name(two), *(_ratio(own.get(p)) for p in peers),
+                f"{layout}{BACKWARD * two}", *(_ratio(own.get(p)) for p in peers),
                 *[number(own["torch"]["ceiling"]) if "torch" in own else ""] * ceiling,
                 f"{number(first['worst'])} ({worst})",
             ])  # fmt: skip
@@ -157,7 +158,8 @@ def summary_table(document: Document) -> Table:
     caption = both(
         "Each contestant's time over that of {reference}: the geometric mean over shapes (cache: {tiers}), and in "
         "brackets the mean of the lower ends of the intervals of 95 %. Ceiling: PyTorch's time over that of a plain "
-        "copy of the fewest bytes. Slowest case: PyTorch's smallest ratio, or the first contestant's.",
+        "copy of the fewest bytes. Slowest case: PyTorch's smallest ratio, or the first contestant's. +b: with "
+        "the backward pass.",
         **scope(document),
     )
     return Table(caption, head, groups, "wide")
@@ -170,20 +172,22 @@ def _ratio(line: Mapping[str, Any] | None) -> str:
 def case_table(document: Document) -> Table:
     """Every case: the time of each contestant in microseconds, its ratio to normlab, what was void."""
     names = [n for n in document["settings"]["contestants"] if any(n in r["contestants"] for r in document["rows"])]
-    head: list[Cell] = [both("shape"), both("order of axes"), both("pass"), both("cache"), *names, both("copy")]
+    head: list[Cell] = [both("shape"), both("order of axes"), both("cache"), both("in kernels"), *names]
+    head.append(both("copy"))
     groups: list[tuple[Cell | None, list[list[Cell]]]] = []
     for method in dict.fromkeys(r["method"] for r in document["rows"]):
         rows: list[list[Cell]] = [
             [
-                "x".join(str(n) for n in r["shape"]), r["layout"], pass_name(r["both"]), r["tier"],
-                *(_time(r["contestants"].get(n)) for n in names), number(r["clone_us"]),
+                "x".join(str(n) for n in r["shape"]), f"{r['layout']}{BACKWARD * r['both']}", r["tier"],
+                number(r["kernel_us"]), *(_time(r["contestants"].get(n)) for n in names), number(r["clone_us"]),
             ]
             for r in document["rows"] if r["method"] == method
         ]  # fmt: skip
         groups.append((method, rows))
     caption = both(
         "Microseconds a call (10th percentile), in brackets over normlab's; * stands where the other contestants of "
-        "the same process slowed one of the two down by more than a fifth, so that the comparison is void."
+        "the same process slowed one of the two down by more than a fifth, so that the comparison is void. "
+        "In kernels: how much of normlab's time passes in its compiled kernels. +b: with the backward pass."
     )
     return Table(caption, head, groups, "wide")
 

@@ -11,7 +11,7 @@ from ..formatting import number
 from ..language import choose, translate
 from .cells import wrap
 from .grid import Column, Paint, grid
-from .speed import has_ceiling, scope, setting_line
+from .speed import BACKWARD, has_ceiling, scope, setting_line
 
 __all__ = ["table"]
 
@@ -39,7 +39,7 @@ def table(document: Mapping[str, Any], lang: str = "auto", *, color: bool = Fals
         if has_ceiling(document):
             own = [found.get((*k, "torch"), {}).get("ceiling") for k in keys]
             columns.insert(1, Column("", "ceiling", [number(c, 2) if c else "" for c in own]))
-        labels = [f"{registry.method(m).short} {layout}{' +b' if two else ''}" for m, layout, two in keys]
+        labels = [f"{registry.method(m).short} {layout}{BACKWARD * two}" for m, layout, two in keys]
         legend = translate(
             "Each contestant's time over that of {reference} (geometric mean over shapes, cache: {tiers}); +b: with "
             "the backward pass.", lang, **scope(document),

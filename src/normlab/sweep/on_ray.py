@@ -92,7 +92,8 @@ def _join(ray: Any, address: str | None) -> None:
         _knock(where)
         ray.init(address=where, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError) as problem:
-        reason = str(problem).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+        said = getattr(problem, "strerror", None) or str(problem)
+        reason = said.strip().partition("\n")[0].partition(". ")[0].rstrip(".")
         hint = "Start it on this machine with: ray start --head"
         raise MissingExtraError(f"Ray cannot be reached at {where}: {reason}.", hint=hint) from None
 

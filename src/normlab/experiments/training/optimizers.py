@@ -6,7 +6,8 @@ arXiv 1412.6980, algorithm 1. AdamW: arXiv 1711.05101, algorithm 2, with weight 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,16 @@ class Optimizer:
         self.taken = 0
 
     memories: tuple[str, ...] = ()
+
+    def remembered(self) -> dict[str, Any]:
+        """The state and how many steps were taken; `recall` puts it back."""
+        return {**self.state, "taken": self.taken}
+
+    def recall(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was `remembered`."""
+        self.taken = int(state["taken"])
+        for name, a in self.state.items():
+            a[...] = state[name]
 
     def step(self, value: Array, gradient: Array) -> None:
         """Move `value` in place; may write over `gradient`."""

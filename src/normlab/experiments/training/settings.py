@@ -74,6 +74,8 @@ class Settings:
                 raise unknown(name, str(values[name]), allowed)
         if not isinstance(values["bias"], bool):
             raise UsageError(f"train: bias must be True or False, got {values['bias']!r}.")
+        if values["net"] not in NETS and ":" not in str(values["net"]):
+            raise unknown("net", str(values["net"]), (*NETS, "a factory such as my_nets:small"))
         activation_named(values["activation"])
         values["init"] = check_init(values["init"], who="train")
         values["momentum"] = _number("momentum", values["momentum"], below=1.0)

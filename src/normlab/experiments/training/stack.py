@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,20 @@ class Run:
     final: dict[str, float | None] = field(default_factory=dict)
     points: list[dict[str, float | None]] = field(default_factory=list)
     layers: list[list[dict[str, float | None]]] = field(default_factory=list)
+
+    def record(self, step: int, values: Sequence[float], layers: Sequence[Sequence[float]]) -> None:
+        """Add a point: `values` in the order of RECORDED, of each layer those of WATCHED."""
+        self.points.append({"step": step, **dict(zip(RECORDED, map(finite, values), strict=True))})
+        self.layers.append([dict(zip(WATCHED, map(finite, one), strict=True)) for one in layers])
+
+    def close(self, why: str, found: Mapping[str, float]) -> None:
+        """Set what it ends with, `why` unless it diverged: then it has no numbers."""
+        if self.stopped == DIVERGED:
+            self.final = dict.fromkeys(["train_loss", *found])
+            return
+        self.stopped = why
+        last = self.points[-1]["train_loss"] if self.points else None
+        self.final = {"train_loss": last, **{name: finite(value) for name, value in found.items()}}
 
 
 class Stack:
@@ -129,13 +143,10 @@ class Stack:
         test = self.evaluate(self.split.test, EVALUATE)
         values = [*(self._sums / self._since), *test]
         self._sums[...], self._since = 0.0, 0
-        watched = np.array([[*_moments(a), norm] for a, norm in zip(seen, norms, strict=True)])  # (layers, 4, slots)
+        watched = np.array([[*moments(a), norm] for a, norm in zip(seen, norms, strict=True)])  # (layers, 4, slots)
         for k, run in enumerate(self.runs):
-            if run.stopped == DIVERGED:
-                continue
-            numbers = dict(zip(RECORDED, (finite(v[k]) for v in values), strict=True))
-            run.points.append({"step": self.taken, **numbers})
-            run.layers.append([dict(zip(WATCHED, map(finite, one[:, k]), strict=True)) for one in watched])
+            if run.stopped != DIVERGED:
+                run.record(self.taken, [v[k] for v in values], [one[:, k] for one in watched])
 
     def evaluate(self, samples: Samples, mode: str) -> tuple[Array, Array]:
         """Mean loss and accuracy of every slot, each (slots,)."""
@@ -149,21 +160,44 @@ class Stack:
             sums += loss * len(part), hits * len(part)
         return sums[0] / count, sums[1] / count
 
+    def state(self) -> dict[str, Any]:
+        """Everything that `restore` needs to go on as if nothing had happened; arrays and plain numbers by name."""
+        held = {"value": self.network.flat.value, "sums": self._sums}
+        parts = {"network": self.network.state(), "optimizer": self.optimizer.remembered()}
+        named = {f"{kind}/{name}": a for kind, own in parts.items() for name, a in own.items()}
+        plain = {
+            "taken": self.taken, "since": self._since, "orders": [order.state() for order in self.orders],
+            "runs": [asdict(run) for run in self.runs],
+        }  # fmt: skip
+        return {**held, **named, **plain}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.network.flat.value[...], self._sums[...] = state["value"], state["sums"]
+        self.taken, self._since = state["taken"], state["since"]
+        for kind, put in (("network", self.network.restore), ("optimizer", self.optimizer.recall)):
+            own = f"{kind}/"
+            put({name.removeprefix(own): a for name, a in state.items() if name.startswith(own)})
+        for order, held in zip(self.orders, state["orders"], strict=True):
+            order.restore(held)
+        self.runs = [Run(**{**run, "slot": Slot(**run["slot"])}) for run in state["runs"]]
+
     def finish(self, why: str) -> None:
         """Measure what the slots have become; `why` they stopped, unless they diverged."""
         found: dict[str, Array] = {}
-        for name, samples, mode in (
-            ("validation", self.split.validation, EVALUATE), ("test", self.split.test, EVALUATE),
-            ("own_statistics", self.split.test, MEASURE),
-        ):  # fmt: skip
-            found[f"{name}_loss"], found[f"{name}_accuracy"] = self.evaluate(samples, mode)
+        for samples, mode, names in endings(self.split):
+            found |= zip(names, self.evaluate(samples, mode), strict=True)
         for k, run in enumerate(self.runs):
-            if run.stopped == DIVERGED:
-                run.final = dict.fromkeys(["train_loss", *found])
-                continue
-            run.stopped = why
-            last = run.points[-1]["train_loss"] if run.points else None
-            run.final = {"train_loss": last, **{name: finite(values[k]) for name, values in found.items()}}
+            run.close(why, {name: values[k] for name, values in found.items()})
+
+
+def endings(split: Split) -> list[tuple[Samples, str, tuple[str, str]]]:
+    """What is measured of a network at its end: on which samples, in which mode, and how loss and accuracy are called."""
+    ends = (
+        ("validation", split.validation, EVALUATE), ("test", split.test, EVALUATE),
+        ("own_statistics", split.test, MEASURE),
+    )  # fmt: skip
+    return [(samples, mode, (f"{name}_loss", f"{name}_accuracy")) for name, samples, mode in ends]
 
 
 def cross_entropy(logits: Array, y: Array) -> tuple[Array, Array, Array]:
@@ -181,7 +215,7 @@ def cross_entropy(logits: Array, y: Array) -> tuple[Array, Array, Array]:
     return loss.mean(axis=-1), hits.mean(axis=-1), odds.astype(logits.dtype)
 
 
-def _moments(a: Array) -> tuple[Array, Array, Array]:
+def moments(a: Array) -> tuple[Array, Array, Array]:
     """Mean, variance and signal share of the variance of what a layer hands on, each (slots,)."""
     rows = a.reshape(*a.shape[:2], -1).astype(np.float64)
     means = rows.mean(axis=1)
