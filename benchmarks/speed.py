@@ -95,14 +95,19 @@ def _progress(done: int, total: int, latest: str) -> None:
 
 
 def judged(document: Mapping[str, Any], goal: Goal, run: str) -> str | None:
-    """One line of the table; None where the document has no such case, or none that is not void."""
-    rows = [
+    """One line of the table; None where the document has no such case."""
+    every = [
         r for r in document["rows"]
         if (r["method"], r["layout"], r["both"]) == (goal.method, goal.layout, goal.both) and r["tier"] in goal.tiers
-        and "over_normlab" in r["contestants"].get("torch", {})
     ]  # fmt: skip
+    names = goal.method, goal.layout, "both" if goal.both else "forward", ", ".join(goal.tiers)
+    rows = [r for r in every if "over_normlab" in r["contestants"].get("torch", {})]
     sound = [r for r in rows if not r["contestants"]["torch"]["void"]]
-    if not sound:
+    if every and not sound:
+        why = "every case was void" if rows else f"torch: {every[0]['refused'].get('torch', 'not there')}"
+        cells = [*names, f"{goal.ratio:g}", *[""] * 6, f"{len(rows)} of {len(rows)}", "not judged", why]
+        return "| " + " | ".join(cells) + " |"
+    if not every:
         return None
     ratios = [r["contestants"]["torch"]["over_normlab"] for r in sound]
     ceiling = geometric(r["contestants"]["torch"]["us"] / r["clone_us"] for r in sound) or 0.0
@@ -111,7 +116,6 @@ def judged(document: Mapping[str, Any], goal: Goal, run: str) -> str | None:
     worst = min(sound, key=lambda r: r["contestants"]["torch"]["over_normlab"]["ratio"])
     shape = "x".join(map(str, worst["shape"]))
     kernels = geometric(r["contestants"]["torch"]["us"] / r["kernel_us"] for r in sound if r["kernel_us"])
-    names = goal.method, goal.layout, "both" if goal.both else "forward", ", ".join(goal.tiers)
     cells = [
         *names, f"{goal.ratio:g}", f"{ceiling:.2f}", f"{wanted:.2f}", f"{middle:.2f}", f"{low:.2f}",
         f"{worst['contestants']['torch']['over_normlab']['ratio']:.2f} ({shape})",
@@ -164,7 +168,8 @@ def page() -> str:
         lines += [*HEAD, *table, ""] if table else []
         lines += [f"- {v['en']}" for v in document["verdicts"]]
         slower = list(below_one(document))
-        lines += ["", f"A peer is faster than normlab on PyTorch in {len(slower)} comparisons.", ""] if slower else []
+        lines += [""] * bool(slower)
+        lines += [f"Cases in which a peer is faster than normlab on PyTorch: {len(slower)}.", ""] if slower else []
         lines += [f"- {one}" for one in slower]
     return "\n".join(lines) + "\n"
 

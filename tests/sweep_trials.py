@@ -33,6 +33,13 @@ def noop(parameters: Mapping[str, Any], *, checkpoint: Path | None = None) -> di
     return {"loss": loss, "lr": parameters["lr"], "stopped": "finished", "nothing": float("nan"), "seconds": time.time()}
 
 
+def mixed(parameters: Mapping[str, Any], *, checkpoint: Path | None = None) -> dict[str, Any]:
+    """As `noop`, but every fifth seed fails."""
+    if parameters["seed"] % 5 == 3:
+        raise ValueError(f"seed {parameters['seed']} cannot be")
+    return noop(parameters)
+
+
 def marked(parameters: Mapping[str, Any], name: str) -> int:
     """Leave a mark in the folder of the test, and say how many there were before."""
     folder = Path(parameters["mark"])

@@ -12,7 +12,7 @@ import pytest
 
 import normlab as nl
 from commanding import COLUMNS
-from normlab.advice.measuring import candidates, measured, training_net
+from normlab.advice.measuring import candidates, measured, training_settings
 from normlab.advice.questions import QUESTIONS, bracket, read
 from normlab.errors import UnknownNameError, UsageError
 from normlab.report import text
@@ -192,42 +192,44 @@ def test_a_batch_that_is_no_number_of_samples_is_refused(batch: Any) -> None:
 class Race:
     """What a training run gives back, as far as the adviser reads it."""
 
-    def __init__(self, accuracy: dict[str, tuple[float, float, float] | None]) -> None:
-        self.accuracy = accuracy
+    def __init__(self, accuracy: dict[str, float | None], best: list[str] | None) -> None:
+        self.accuracy, self.best = accuracy, best
 
     def __call__(self, methods: list[str], **options: Any) -> Race:
         self.options = {"methods": methods, **options}
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        arms = []
-        for name, found in self.accuracy.items():
-            final = None if found is None else dict(zip(("low", "mean", "high"), found, strict=True))
-            arms.append({"label": name, "method": name, "final": {"test_accuracy": final}})
-        return {"command": "normlab train", "arms": arms, "ranking": [{"en": "r", "ko": "r"}]}
+        arms: list[dict[str, Any]] = []
+        for name, mean in self.accuracy.items():
+            arms.append({"label": name, "method": name, "refused": None})
+            if mean is not None:
+                arms[-1]["final"] = {"test_accuracy": {"low": mean - 0.01, "mean": mean, "high": mean + 0.01}}
+        ranking = None if self.best is None else {"best": self.best}
+        return {"command": "normlab train", "arms": arms, "ranking": ranking, "verdicts": [{"en": "v", "ko": "v"}]}
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "outcome", "said"),
+    ("accuracy", "best", "outcome", "said"),
     [
-        ({"group_norm": (0.90, 0.92, 0.94), "none": (0.80, 0.82, 0.84)}, "held", "the advice held: group normalization"),
-        ({"group_norm": (0.80, 0.82, 0.84), "none": (0.90, 0.92, 0.94)}, "failed", "did not hold: no normalization"),
-        ({"group_norm": (0.80, 0.85, 0.90), "none": (0.82, 0.87, 0.92)}, "open", "stays open: best is no normalization"),
-        ({"group_norm": None, "none": (0.82, 0.87, 0.92)}, "failed", "did not hold: no normalization"),
-        ({"group_norm": (0.1, 0.1, 0.1), "none": None}, "held", "the advice held"),
-        ({"group_norm": None, "none": None}, "open", "No candidate finished"),
+        ({"group_norm": 0.92, "none": 0.82}, ["group_norm"], "held", "the advice held: group normalization"),
+        ({"group_norm": 0.82, "none": 0.92}, ["none"], "failed", "did not hold: no normalization"),
+        ({"group_norm": 0.85, "none": 0.87}, ["none", "group_norm"], "open", "on average best is no normalization"),
+        ({"group_norm": None, "none": 0.87}, None, "failed", "did not hold: no normalization"),
+        ({"group_norm": 0.1, "none": None}, None, "held", "the advice held"),
+        ({"group_norm": None, "none": None}, None, "open", "No candidate finished"),
     ],
 )
-def test_measuring_says_whether_the_advice_held(accuracy: dict[str, Any], outcome: str, said: str) -> None:
-    train = Race(accuracy)
+def test_measuring_says_whether_the_advice_held(accuracy: dict[str, Any], best: Any, outcome: str, said: str) -> None:
+    train = Race(accuracy, best)
     found = measured(["group_norm", "none"], "digits", train=train, first=("group_norm",), net="conv", seeds=3)
     assert found["outcome"] == outcome and said in found["text"]["en"] and found["text"]["ko"] != found["text"]["en"]
     assert train.options == {"methods": ["group_norm", "none"], "data": "digits", "net": "conv", "seeds": 3}
-    assert [arm["method"] for arm in found["arms"]] == ["group_norm", "none"] and found["ranking"]
+    assert [arm["method"] for arm in found["arms"]] == ["group_norm", "none"] and found["verdicts"]
 
 
-def test_of_several_that_were_level_the_best_decides() -> None:
-    train = Race({"batch_norm": (0.1, 0.2, 0.3), "selu": (0.8, 0.9, 1.0), "none": (0.4, 0.5, 0.6)})
+def test_of_several_that_were_level_one_is_enough() -> None:
+    train = Race({"batch_norm": 0.2, "selu": 0.9, "none": 0.5}, ["selu"])
     assert measured(["batch_norm", "selu", "none"], "d", train=train, first=("batch_norm", "selu"))["outcome"] == "held"
 
 
@@ -240,6 +242,18 @@ def test_candidates_are_the_first_of_the_ranking_and_none(answers: dict[str, Any
 
 
 def test_the_network_that_is_trained_is_the_nearest_there_is() -> None:
-    assert {net: training_net(net) for net in QUESTIONS["net"].answers} == {
-        "cnn": "conv", "unet": "conv", "gan": "conv", "transformer": "dense", "rnn": "dense", "mlp": "dense", "sigmoid_mlp": "dense",
-    }  # fmt: skip
+    nets = {net: training_settings({"net": net, "batch": None})["net"] for net in QUESTIONS["net"].answers}
+    assert {net for net, trained in nets.items() if trained == "conv"} == {"cnn", "unet", "gan"}
+    assert training_settings({"net": "sigmoid_mlp", "batch": 8}) == {"net": "dense", "activation": "sigmoid", "batch": 8}
+    assert "batch" not in training_settings({"net": "mlp", "batch": "2-4"})
+
+
+@pytest.mark.parametrize(("measure", "data"), [(True, "digits"), ("mine.csv", "mine.csv")])
+def test_asked_to_measure_it_trains_the_candidates_on_the_data(measure: Any, data: str) -> None:
+    train = Race({"group_norm": 0.92, "none": 0.82}, ["group_norm"])
+    advice = nl.advise(data="images", batch=8, net="cnn", measure=measure, train=train)
+    expected = {"methods": candidates(advice.to_dict()), "data": data, "net": "conv", "activation": "relu", "init": "he", "batch": 8}
+    assert train.options == expected and advice.to_dict()["measured"]["outcome"] == "held"
+    for shown in (str(advice), advice._repr_html_(), advice.to_html()):
+        assert f"Trained on {data}, the advice held" in re.sub(r"\s+", " ", shown)
+    assert nl.advise(data="images").to_dict()["measured"] is None

@@ -65,7 +65,7 @@ def test_without_flags_on_a_terminal_it_asks_four_questions() -> None:
     asked = re.sub(r"(?<=\S)\n(?=\S)", " ", answered.stderr)
     assert [asked.count(one.asks) for one in QUESTIONS.values()] == [1] * 4
     assert [asked.index(one.asks) for one in QUESTIONS.values()] == sorted(asked.index(one.asks) for one in QUESTIONS.values())
-    assert re.search(r"^  1\) images: ", asked, re.M) and re.search(r"^  7\) unknown: I don't know$", asked, re.M)
+    assert "\n  1) images: pictures" in answered.stderr and "\n  7) unknown: I don't know\n" in answered.stderr
 
 
 @pytest.mark.usefixtures("at_a_terminal")
@@ -81,7 +81,7 @@ def test_questions_hold_80_columns_in_both_languages(lang: str) -> None:
 def test_enter_takes_the_default() -> None:
     answered = typing("", "", "", "", arguments=("--json",))
     settings = json.loads(answered.stdout)["settings"]
-    assert settings == {"data": None, "batch": None, "agree": "no", "net": None}
+    assert settings == {"data": None, "batch": None, "agree": "no", "net": None, "measure": None}
 
 
 @pytest.mark.usefixtures("at_a_terminal")
@@ -146,4 +146,19 @@ def test_a_model_of_the_users_own_is_read(call: Caller, folder: Path, monkeypatc
     assert "network: cnn, from convolution x 1" in said.out and "batch: 2, axis 0" in said.out
     assert "In the model: batch normalization (bn), 1 layers" in re.sub(r"\s+", " ", said.out)
     document = json.loads(call("advise", "--model", "advised_model:make", "--input", "64x3x32x32", "--agree", "yes", "--json").out)
-    assert document["settings"] == {"data": "images", "batch": 64, "agree": "yes", "net": "cnn"}
+    assert document["settings"] == {"data": "images", "batch": 64, "agree": "yes", "net": "cnn", "measure": None}
+
+
+@pytest.mark.parametrize(("flags", "data"), [(("--measure",), "digits"), (("--measure", "mine.csv"), "mine.csv")])
+def test_measure_trains_on_what_it_is_given(call: Caller, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], data: str) -> None:
+    class Trained:
+        def to_dict(self) -> dict[str, object]:
+            arm = {"label": "gn", "method": "group_norm", "refused": None, "final": {"test_accuracy": {"mean": 0.9, "low": 0.8, "high": 1.0}}}
+            return {"command": "normlab train", "arms": [arm], "ranking": None, "verdicts": []}
+
+    told = {}
+    monkeypatch.setattr(verb, "_training", lambda methods, **options: told.update(options, methods=methods) or Trained())
+    said = call("advise", "--data", "images", "--batch", "8", "--net", "cnn", *flags, "--json")
+    document = json.loads(said.out)
+    assert said.code == 0 and told["data"] == data and told["batch"] == 8 and told["methods"][-1] == "none"
+    assert document["measured"]["outcome"] == "held" and document["command"].endswith(f"--measure {data}")

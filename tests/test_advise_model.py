@@ -71,7 +71,7 @@ def test_the_answers_are_read_from_layers_and_shapes(model: Any, batch: Any, exp
 
 def test_what_is_given_wins_over_what_was_read() -> None:
     advice = nl.advise(model=unet(), batch=torch.zeros(2, 3, 8, 8), net="gan", data="style")
-    assert advice.to_dict()["settings"] == {"data": "style", "batch": 2, "agree": None, "net": "gan"}
+    assert advice.to_dict()["settings"] == {"data": "style", "batch": 2, "agree": None, "net": "gan", "measure": None}
 
 
 def test_the_models_own_norms_are_recognized_and_placed() -> None:

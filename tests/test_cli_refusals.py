@@ -198,7 +198,7 @@ def test_ctrl_c_while_the_page_is_made_keeps_the_run(
     def interrupted(*_: Any) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("normlab.cli.compare._page", interrupted)
+    monkeypatch.setattr("normlab.cli.keeping._page", interrupted)
     said = call("compare", "bn", *SMALL, "-o", "a.html", "-o", "a.json", *json_too)
     assert said.code == 130 and "interrupted" in said.err and "Traceback" not in said.err
     assert [path.name for path in folder.iterdir()] == ["a.json"]

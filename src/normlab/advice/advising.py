@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import registry
@@ -29,7 +29,7 @@ class Advice(Result):
 
 def advise(
     *, data: str | None = None, batch: Any = None, agree: str | bool | None = None, net: str | None = None,
-    model: Any = None,
+    model: Any = None, measure: Any = False, train: Callable[..., Any] | None = None,
 ) -> Advice:  # fmt: skip
     """Say which normalization suits, and why: each reason with its source, and what would change the answer.
 
@@ -42,6 +42,9 @@ def advise(
         net: the kind of network: cnn, unet, transformer, rnn, mlp, sigmoid_mlp or gan.
         model: a `torch.nn.Module` whose layers answer what was not given here.
             Each of the four may be left out; then the ranking is the mean over what it could be.
+        measure: train the candidates and say whether the advice held: on the data that `nl.train` takes (a file, a pair
+            (x, y) ...); True: on the handwritten digits.
+        train: what trains them; `nl.train` unless given.
 
     Returns:
         An `Advice`. Its document's `ranking` holds every method with `place`, `points`, `reasons` for and against
@@ -50,7 +53,7 @@ def advise(
     Raises:
         UnknownNameError: an answer that the question does not know, with the nearest ones.
         UsageError: a batch that is no whole number of at least 1; a `model` that is no module.
-        MissingExtraError: `model` without torch.
+        MissingExtraError: `model` without torch. What `nl.train` raises, with `measure`.
 
     Source:
         Each rule names its own (`normlab.advice.rules`).
@@ -69,10 +72,27 @@ def advise(
         given["batch"] = seen["answers"].get("batch")
     answers = {question: read(question, given[question]) for question in QUESTIONS}
     answers |= {q: found for q, found in seen["answers"].items() if answers[q] is None}
-    return Advice(_document(answers, seen, time.perf_counter() - began))
+    document = _document(answers, seen)
+    if measure is not False and measure is not None:
+        data = "digits" if measure is True else measure
+        document["measured"] = _measured(document, data, train)
+        document["settings"]["measure"] = str(data)
+        document["command"] += " " + shlex.join(["--measure", str(data)])
+    return Advice(document | {"wall_s": round(time.perf_counter() - began, 6)})
 
 
-def _document(given: Mapping[str, str | int | None], seen: Mapping[str, Any], wall_s: float) -> dict[str, Any]:
+def _measured(document: Mapping[str, Any], data: Any, train: Callable[..., Any] | None) -> dict[str, Any]:
+    from .measuring import candidates, measured, training_settings
+
+    if train is None:
+        from ..experiments.train import train as own
+
+        train = own
+    first = [one["method"] for one in document["ranking"] if one["place"] == 1]
+    return measured(candidates(document), data, train=train, first=first, **training_settings(document["settings"]))
+
+
+def _document(given: Mapping[str, str | int | None], seen: Mapping[str, Any]) -> dict[str, Any]:
     batch = given["batch"]
     answers = {q: str(a) if a is not None else None for q, a in given.items()}
     answers["batch"] = bracket(batch) if isinstance(batch, int) else batch
@@ -82,10 +102,10 @@ def _document(given: Mapping[str, str | int | None], seen: Mapping[str, Any], wa
     notes = [sentences.note(standings), sentences.sigmoid(answers), *_norms(seen["norms"], standings)]
     return {
         "schema": "normlab.advise/1", "command": _command(given), "versions": versions(), "machine": machine(),
-        "settings": dict(given), "wall_s": round(wall_s, 6), "answers": answers, "read": seen["how"],
+        "settings": {**given, "measure": None}, "wall_s": 0.0, "answers": answers, "read": seen["how"],
         "ranking": [_entry(s) for s in standings], "changes": [_change(one) for one in turns],
         "verdicts": [sentences.advice(answers, standings), *left_out],
-        "notes": [text for text in notes if text is not None],
+        "notes": [text for text in notes if text is not None], "measured": None,
     }  # fmt: skip
 
 

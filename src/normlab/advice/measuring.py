@@ -12,16 +12,16 @@ from ..language import N_, both
 from . import sentences
 from .ranking import NONE
 
-__all__ = ["CANDIDATES", "candidates", "measured", "training_net"]
+__all__ = ["CANDIDATES", "candidates", "measured", "training_settings"]
 
 CANDIDATES = 3
 """So many of the ranking are trained, and the network without normalization beside them."""
 OUTCOMES = {
-    "held": N_("Trained on your data, the advice held: {name}, accuracy {mean} [{low}, {high}], clear of the others."),
-    "failed": N_("Trained on your data, the advice did not hold: {name} is ahead, accuracy {mean} [{low}, {high}]."),
+    "held": N_("Trained on {data}, the advice held: {name}, accuracy {mean} [{low}, {high}], better than the others."),
+    "failed": N_("Trained on {data}, the advice did not hold: {name} is ahead, accuracy {mean} [{low}, {high}]."),
     "open": N_(
-        "Trained on your data, it stays open: best is {name}, accuracy {mean} [{low}, {high}], and the intervals "
-        "overlap. More seeds tell more."
+        "Trained on {data}, it stays open: on average best is {name}, accuracy {mean} [{low}, {high}], but these "
+        "seeds do not tell it from the advice. More seeds may."
     ),
 }
 DENSE_NETS = ("mlp", "sigmoid_mlp", "rnn", "transformer")
@@ -34,9 +34,12 @@ def candidates(document: Mapping[str, Any]) -> list[str]:
     return [*[one["method"] for one in ranks if one["place"] <= last][: CANDIDATES + 2], NONE]
 
 
-def training_net(net: str | None) -> str:
-    """The network of `train` that is nearest: dense or conv."""
-    return "dense" if net is None or net in DENSE_NETS else "conv"
+def training_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What `train` is told of the answers: the nearest network that it has, its activation and start, the batch."""
+    net, batch = settings["net"], settings["batch"]
+    found: dict[str, Any] = {"net": "dense" if net is None or net in DENSE_NETS else "conv"}
+    found |= {"activation": "sigmoid"} if net == "sigmoid_mlp" else {"activation": "relu", "init": "he"}
+    return {**found, "batch": batch} if isinstance(batch, int) else found
 
 
 def measured(
@@ -48,21 +51,21 @@ def measured(
         methods: the candidates, as `candidates` gives them.
         data: what `train` takes as `data`.
         train: `train(methods, data=data, **options)`; what comes back has `to_dict()` with `arms`, each with `method`,
-            `label` and `final["test_accuracy"]` (`mean`, `low`, `high`, or None where the arm diverged), and `ranking`.
+            `label` and, unless it was refused, `final["test_accuracy"]` (`mean`, `low`, `high`); and `ranking`, with
+            the labels of the `best`, which no other was shown better than; None where there is one arm.
         first: the method advised; several where they were level.
         **options: for `train`: net, batch, seeds ...
 
     Returns:
-        `command`, `data`, `arms` (method, label, accuracy), `outcome`, `text` and `ranking`. The outcome is "held"
-        where an advised arm's interval lies above all others', "failed" where another's lies above all advised ones',
-        else "open".
+        `command`, `data`, `arms` (method, label, accuracy), `outcome`, `text` and `verdicts`, training's own. The
+        outcome is "held" where only advised arms are among the best, "failed" where none is, else "open".
     """
     race = train(list(methods), data=data, **options).to_dict()
     arms = [{"method": a["method"], "label": a["label"], "accuracy": _accuracy(a)} for a in race["arms"]]
-    outcome = _outcome([a for a in arms if a["method"] in first], [a for a in arms if a["method"] not in first])
+    outcome = _outcome(arms, race.get("ranking"), first)
     return {
         "command": race.get("command"), "data": str(data), "arms": arms, "outcome": outcome,
-        "text": _said(outcome, arms), "ranking": list(race.get("ranking", ())),
+        "text": _said(outcome, arms, str(data)), "verdicts": list(race.get("verdicts", ())),
     }  # fmt: skip
 
 
@@ -73,24 +76,22 @@ def _accuracy(arm: Mapping[str, Any]) -> dict[str, float] | None:
     return {end: float(found[end] if found.get(end) is not None else found["mean"]) for end in ("mean", "low", "high")}
 
 
-def _outcome(advised: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> str:
-    """Held, failed or open, by whether intervals lie apart; an arm without a result lies below all."""
-    low, high = _best(advised, "low"), _best(advised, "high")
-    if low > _best(others, "high"):
-        return "held"
-    return "failed" if _best(others, "low") > high else "open"
+def _outcome(arms: Sequence[Mapping[str, Any]], ranking: Mapping[str, Any] | None, first: Sequence[str]) -> str:
+    """Held, failed or open: training compares arms seed by seed, so its ranking is asked, not single intervals."""
+    finished = {arm["label"]: arm["method"] in first for arm in arms if arm["accuracy"] is not None}
+    best = [label for label in (finished if ranking is None else ranking["best"]) if label in finished]
+    advised = [finished[label] for label in best]
+    if not advised:
+        return "open"
+    return "held" if all(advised) else "open" if any(advised) else "failed"
 
 
-def _best(arms: Sequence[Mapping[str, Any]], end: str) -> float:
-    return max((arm["accuracy"][end] for arm in arms if arm["accuracy"] is not None), default=-1.0)
-
-
-def _said(outcome: str, arms: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _said(outcome: str, arms: Sequence[Mapping[str, Any]], data: str) -> dict[str, str]:
     best = max(arms, key=lambda arm: -1.0 if arm["accuracy"] is None else arm["accuracy"]["mean"])
     if best["accuracy"] is None:
         return both("No candidate finished training, so nothing is said about the advice.")
     values = {
-        "name": sentences.label(best["method"]), "mean": f"{best['accuracy']['mean']:.3f}",
+        "data": data, "name": sentences.label(best["method"]), "mean": f"{best['accuracy']['mean']:.3f}",
         "low": f"{best['accuracy']['low']:.3f}", "high": f"{best['accuracy']['high']:.3f}",
     }  # fmt: skip
     return both(OUTCOMES[outcome], **values)

@@ -15,6 +15,7 @@ from .parameters import PATH
 from .screen import look
 from .speaking import flag, language, verb
 from .streams import going_on, print_json
+from .working import Bar
 
 FLAGS = "--data, --batch, --agree, --net"
 DONT_KNOW = N_("I don't know")
@@ -22,7 +23,7 @@ DONT_KNOW = N_("I don't know")
 
 @verb(
     "advise",
-    usage="[--data NAME] [--batch N] [--agree yes|no] [--net NAME] ...",
+    usage="[--data NAME] [--batch N] [--net NAME] ...",
     help=N_(
         "Say which normalization suits, and why, with sources and with what would change the answer. On a terminal "
         "without flags it asks; what is left out, or given as 'unknown', the ranking is averaged over."
@@ -44,8 +45,11 @@ DONT_KNOW = N_("I don't know")
       help=N_("read the answers from a torch model, or what makes one; flags given win"))
 @flag("--input", "shape", type=PATH, metavar="8x3x32x32",
       help=N_("with --model: the shape of a batch; of whole numbers: 8x128:int"))
+@flag("--measure", type=PATH, metavar="[DATA]", is_flag=False, flag_value="digits",
+      help=N_("train the candidates on DATA, as `normlab train` takes it (the digits): did the advice hold?"))
 def advise(
-    model: str | None, shape: str | None, as_json: bool, lang: str, debug: bool, **given: str | None
+    model: str | None, shape: str | None, measure: str | None, as_json: bool, lang: str, debug: bool,
+    **given: str | None,
 ) -> None:  # fmt: skip
     """The verb; what it prints is a function of the document that `normlab.advise` returns."""
     if shape is not None and model is None:
@@ -58,7 +62,7 @@ def advise(
             hint = "normlab advise --data images --batch 32 --agree no --net cnn"
             raise UsageError(translate(message, language(), flags=FLAGS), hint=hint)
         answers = ask()
-    result = _advised(answers, model, shape)
+    result = _advised({**answers, "measure": measure}, model, shape)
     with going_on():
         if as_json:
             print_json(result.to_json())
@@ -69,6 +73,8 @@ def advise(
 def _advised(answers: Mapping[str, Any], model: str | None, shape: str | None) -> Any:
     from normlab import advise as run
 
+    if answers["measure"] is not None:
+        answers = {**answers, "train": _training}
     if model is None:
         return run(**answers)
     from normlab.advice.loading import batch_of, made
@@ -78,6 +84,14 @@ def _advised(answers: Mapping[str, Any], model: str | None, shape: str | None) -
     if answers["batch"] is not None:
         raise UsageError(translate("--batch and --input cannot be given together.", language()))
     return run(**{**answers, "batch": batch_of(shape)}, model=made(model))
+
+
+def _training(methods: Sequence[str], **options: Any) -> Any:
+    """Training for somebody who waits."""
+    from normlab.experiments.train import run
+
+    with Bar(translate("training", language())) as bar:
+        return run(methods, on_step=lambda done, total, _, latest: bar(done, total, latest), **options)
 
 
 def is_asking() -> bool:

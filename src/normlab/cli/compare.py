@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from normlab.language import N_, translate
 
 from .failing import INTERRUPTED, Stop, complain
+from .keeping import keep
 from .parameters import NUMBER_OR_NAME, PATH, WHOLE
 from .screen import look
 from .speaking import flag, language, program, verb
 from .streams import going_on, print_json
-from .writing import check_figures, check_outputs, write, write_figures
-
-if TYPE_CHECKING:
-    from normlab.experiments.compare import Comparison
+from .writing import check_figures, check_outputs
 
 SEEDS_FOR_INTERVALS = 20
 
@@ -75,7 +72,7 @@ def compare(
             if not as_json:
                 show(document)
     finally:  # a table that cannot be shown is no reason to lose the files
-        stopped = _write(comparison, files, folder, large) or stopped
+        stopped = keep(comparison, files, folder, large) or stopped
     if as_json:  # after the files: where one fails, the one document is about that
         with going_on():
             print_json(comparison.to_json())
@@ -85,31 +82,6 @@ def compare(
     if comparison.exit_code:
         complain(not_finite(document))
         raise Stop(comparison.exit_code)
-
-
-def _write(comparison: Comparison, files: Sequence[Path], folder: Path | None, large: bool) -> bool:
-    """Write the files that were asked for, and return whether Ctrl-C came between them."""
-    document = comparison.to_dict()
-    try:
-        for path in sorted(files, key=_is_page):  # what cannot be refused comes first
-            write(path, _page(document, large) if _is_page(path) else comparison.to_json() + "\n")
-            complain(translate("wrote {path}", language(), path=path))
-        if folder is not None:
-            for path in write_figures(folder, comparison):
-                complain(translate("wrote {path}", language(), path=path))
-    except KeyboardInterrupt:
-        return True
-    return False
-
-
-def _is_page(path: Path) -> bool:
-    return path.suffix.lower() == ".html"
-
-
-def _page(document: Mapping[str, Any], large: bool) -> str:
-    from normlab.report import render
-
-    return render([document], lang=language(), limit=not large)
 
 
 def show(document: Mapping[str, Any]) -> None:

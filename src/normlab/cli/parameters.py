@@ -12,7 +12,7 @@ from normlab.language import translate
 
 from .speaking import language
 
-__all__ = ["NUMBER", "NUMBER_OR_NAME", "PATH", "WHOLE"]
+__all__ = ["NUMBER", "NUMBERS", "NUMBER_OR_NAME", "PATH", "WHOLE"]
 
 
 class Whole(click.ParamType):
@@ -48,6 +48,16 @@ class Number(click.ParamType):
             raise UsageError(message) from None
 
 
+class Numbers(click.ParamType):
+    """Numbers separated by commas; whether they are in range is for the function to say."""
+
+    name = "NUMBER,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers, or a UsageError that names the flag."""
+        return tuple(NUMBER.convert(part, param, ctx) for part in str(value).split(","))
+
+
 class NumberOrName(click.ParamType):
     """A number where it reads as one, else a name, which the function knows or refuses."""
 
@@ -81,5 +91,6 @@ def _flag(param: click.Parameter | None) -> str:
 
 WHOLE = Whole()
 NUMBER = Number()
+NUMBERS = Numbers()
 NUMBER_OR_NAME = NumberOrName()
 PATH = NotEmpty()

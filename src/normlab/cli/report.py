@@ -24,6 +24,7 @@ DEFAULT_OUTPUT = "normlab-report.html"
 REQUIRED = {
     "normlab.compare/1": ("command", "settings", "arms", "verdicts"),
     "normlab.bench/1": ("command", "settings", "rows", "summary", "verdicts"),
+    "normlab.train/1": ("command", "settings", "data", "seeds", "arms", "verdicts"),
 }
 
 

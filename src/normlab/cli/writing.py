@@ -18,6 +18,7 @@ from .speaking import language
 
 if TYPE_CHECKING:
     from normlab.experiments.compare import Comparison
+    from normlab.experiments.train import Race
 
 __all__ = ["check_figures", "check_folder", "check_outputs", "write", "write_figures"]
 
@@ -101,20 +102,20 @@ def _make(folder: Path) -> None:
         raise ReadWriteError(message) from problem
 
 
-def write_figures(folder: Path, comparison: Comparison) -> list[Path]:
+def write_figures(folder: Path, result: Comparison | Race) -> list[Path]:
     """Write each figure as SVG, and with the plot extra matplotlib's as PNG; return what was written."""
     from normlab.report import figures
 
     _make(folder)
     written = []
-    for name, drawing in figures(comparison.to_dict(), language()).items():
+    for name, drawing in figures(result.to_dict(), language()).items():
         path = folder / f"{name}.svg"
         write(path, drawing)
         written.append(path)
     if find_spec("matplotlib") is not None:
         stream = io.BytesIO()
-        comparison.plot().savefig(stream, format="png", dpi=PNG_DPI)
-        path = folder / "comparison.png"
+        result.plot().savefig(stream, format="png", dpi=PNG_DPI)
+        path = folder / f"{type(result).__name__.lower()}.png"
         write(path, stream.getvalue())
         written.append(path)
     return written

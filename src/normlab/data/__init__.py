@@ -1,7 +1,7 @@
-"""Data for normlab: handwritten digits that ship with it, a reader for tables, a scaler for input features.
+"""Data for normlab: digits that ship with it, toys, readers for the user's own files, a scaler for input features.
 
-The names are resolved on first use: importing this package imports no NumPy, and only `FeatureWise` needs the
-extra `sklearn`.
+The names are resolved on first use: importing this package imports no NumPy. Only `FeatureWise` needs the extra
+`sklearn`, and images in a folder the extra `images`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .dataset import Dataset
     from .digits import load_digits
     from .feature_wise import FeatureWise
+    from .loading import load
+    from .pictures import as_images, flattened
+    from .scaling import normalized
     from .tables import read_table
 
-__all__ = ["FeatureWise", "load_digits", "read_table"]
+__all__ = ["Dataset", "FeatureWise", "as_images", "flattened", "load", "load_digits", "normalized", "read_table"]
 
-_HOME = {"FeatureWise": "feature_wise", "load_digits": "digits", "read_table": "tables"}
+_HOME = {
+    "Dataset": "dataset",
+    "FeatureWise": "feature_wise",
+    "as_images": "pictures",
+    "flattened": "pictures",
+    "load": "loading",
+    "load_digits": "digits",
+    "normalized": "scaling",
+    "read_table": "tables",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -76,7 +76,8 @@ def _whole(source: Source, what: str, y: Labels) -> Labels:
     if broken.any():
         first = int(broken.argmax())
         raise UsageError(
-            f"{source.where}: {what} must be whole numbers or text, got {float(y[first]):g} in row {source.line(first)}: "
+            f"{source.where}: {what} must be whole numbers or text, "
+            f"got {float(y[first]):g} in row {source.line(first)}: "
             "predicting a quantity (regression) is not supported.",
             hint="Turn the quantity into classes, such as low and high.",
         )

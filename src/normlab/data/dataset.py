@@ -65,7 +65,8 @@ class Dataset:
         _check_part(self, "test", self.test_x, self.test_y)
         if self.x.shape[1:] != self.test_x.shape[1:]:
             raise ShapeError(
-                f"{self.name}: test rows must have the shape of training rows, {self.x.shape[1:]}, got {self.test_x.shape[1:]}."
+                f"{self.name}: test rows must have the shape of training rows, {self.shape}, "
+                f"got {self.test_x.shape[1:]}."
             )
 
     @property
@@ -85,7 +86,7 @@ class Dataset:
         digest.update(json.dumps(self.classes).encode())
         for array in (self.x, self.y, self.test_x, self.test_y):
             digest.update(repr(array.shape).encode())
-            digest.update(array)
+            digest.update(array.data)
         return digest.hexdigest()
 
     def require(self, batch: int) -> None:
@@ -121,7 +122,7 @@ class Dataset:
 
 def _locked(array: ArrayLike, dtype: type) -> NDArray[Any]:
     """A read-only view in row-major order and the machine's byte order: the fingerprint stays true."""
-    view = np.ascontiguousarray(array, dtype=dtype).view()
+    view: NDArray[Any] = np.ascontiguousarray(array, dtype=dtype).view()
     view.flags.writeable = False
     return view
 
@@ -129,8 +130,8 @@ def _locked(array: ArrayLike, dtype: type) -> NDArray[Any]:
 def _check_part(dataset: Dataset, part: str, x: Rows, y: Numbers) -> None:
     if x.ndim not in (2, 4) or y.shape != x.shape[:1] or not x.size:
         raise ShapeError(
-            f"{dataset.name}: {part} rows must be (n, features) or (n, channels, height, width), each with a class (n,) "
-            f"and at least one, got {x.shape} and {y.shape}."
+            f"{dataset.name}: {part} rows must be (n, features) or (n, channels, height, width), each "
+            f"with a class (n,), at least one, got {x.shape} and {y.shape}."
         )
     if y.min() < 0 or y.max() >= len(dataset.classes):
         raise UsageError(

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from ..errors import NormlabError, ReadWriteError, UsageError, near
 from .limits import check_bytes
@@ -62,7 +62,7 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
         packed = stream.read(len(GZIP)) == GZIP
         stream.seek(0)
         try:
-            yield gzip.GzipFile(fileobj=stream) if packed else stream
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if packed else stream
         except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
             raise ReadWriteError(
                 f"{file}: is cut short or damaged: {problem}.", hint="Download or save it again."
@@ -70,7 +70,7 @@ def unpacked(file: Path) -> Iterator[IO[bytes]]:
 
 
 def read_exactly(file: Path, stream: IO[bytes], count: int, what: str) -> bytearray:
-    """The `count` bytes that are left in the stream. Raises UsageError for too many, ReadWriteError for more or fewer."""
+    """The `count` bytes that are left in the stream. ReadWriteError unless so many come."""
     check_bytes(file, count)
     content = bytearray()
     while len(content) <= count and (piece := stream.read(min(PIECE_BYTES, count + 1 - len(content)))):

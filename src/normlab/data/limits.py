@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-__all__ = ["MAX_BYTES", "MAX_CELLS", "check_bytes", "check_cells", "shorten"]
+__all__ = ["MAX_BYTES", "MAX_CELLS", "MAX_VALUES", "check_bytes", "check_cells", "shorten"]
 
 MAX_BYTES = 256 * 2**20  # of the file, and of an archive's member once it is unpacked
 MAX_CELLS = 20_000_000  # 160 MB as float64; a text file of this size takes about ten seconds
+MAX_VALUES = 200_000_000  # of a labelled set, 800 MB as float32: all of CIFAR is 184 million
 _FEWER = "Take a part of the rows."
 
 

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Source"]
+from ..errors import DtypeError, UsageError
+
+__all__ = ["Source", "from_arrays"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,20 @@ class Source:
     def line(self, row: int) -> int:
         """The number of a row, as people count in its file; `row` counts from 0."""
         return self.lines[row] if self.lines else row + 1
+
+
+def from_arrays(x: Any, y: Any, test_x: Any = None, test_y: Any = None) -> Source:
+    """The user's own arrays, or what NumPy makes of lists, frames and tensors on the CPU."""
+    if x is None or y is None or (test_x is None) != (test_y is None):
+        raise UsageError("load: rows and labels are required together, (x, y) or (x, y, test_x, test_y), got None.")
+    rows, labels = _array("x", x), _array("y", y)
+    if test_x is None:
+        return Source("load", "arrays", rows, labels)
+    return Source("load", "arrays", rows, labels, _array("test_x", test_x), _array("test_y", test_y))
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as problem:
+        raise DtypeError(f"load: {name} must be an array, got {type(value).__name__}: {problem}.") from problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from normlab.data.dataset import Dataset
@@ -15,6 +15,7 @@ from .arms import Arm, Methods, read_arms, text_of, texts_of
 from .presets import NO_PRESET
 from .repeatable import by_the_formula
 from .training.preparing import parts_of
+from .training.progress import OnStep, Told
 from .training.running import Training, run_all
 from .training.settings import Settings
 from .training.stack import Run
@@ -24,7 +25,6 @@ from .training.trainer import Trainer, dataset_of, network_of
 __all__ = ["Interrupted", "Race", "run", "train"]
 
 DEFAULT_ARMS = ("none", "batch_norm", "layer_norm", "group_norm")
-OnStep = Callable[[int, int, str, Mapping[str, Any]], None]  # steps taken, of how many, the arm, its latest record
 
 
 class Race(Result):
@@ -107,7 +107,7 @@ def run(
     methods: Methods = None, *, data: Any = None, net: Any = None, on_step: OnStep | None = None,
     stop: threading.Event | None = None, threads: int | None = None, **given: Any,
 ) -> Race:  # fmt: skip
-    """`train`, with `on_step` called now and then, and `stop` to end every run where it is.
+    """`train`, with `on_step` called now and then, as `training.progress` says, and `stop` to end every run where it is.
 
     Raises: what `train` raises; Interrupted on Ctrl-C, with the arms that were finished.
     """
@@ -154,22 +154,8 @@ def _run_arms(
     def keep(number: int, made: list[Run]) -> None:
         runs[owners[number]].append(made)
 
-    told = _Told(on_step, [arms[k].label for k in owners], trainer.settings.steps * len(makers))
+    told = Told(on_step, [arms[k].label for k in owners], trainer.settings.steps)
     run_all(makers, keep, threads=trainer.threads or threads, stop=stop, on_step=told)
-
-
-class _Told:
-    """Tells `on_step` how far all stacks have come together."""
-
-    def __init__(self, on_step: OnStep | None, labels: Sequence[str], total: int) -> None:
-        self.on_step, self.labels, self.total = on_step, labels, total
-        self.taken = [0] * len(labels)
-
-    def __call__(self, number: int, training: Training) -> None:
-        self.taken[number] = training.taken
-        points = training.runs[0].points
-        if self.on_step is not None:
-            self.on_step(sum(self.taken), self.total, self.labels[number], points[-1] if points else {})
 
 
 def _entry(arm: Arm, trainer: Trainer) -> Document:

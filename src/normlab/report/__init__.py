@@ -9,6 +9,7 @@ __all__ = ["figures", "fragment", "render", "text"]
 
 BENCH = "normlab.bench/1"
 ADVICE = "normlab.advise/1"
+RACE = "normlab.train/1"
 SWEEP = "normlab.sweep/1"
 
 
@@ -39,28 +40,32 @@ def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
     from .advice_fragment import fragment as write_advice
     from .notebook import fragment as write
+    from .race_fragment import fragment as write_race
     from .speed_fragment import fragment as write_speed
 
-    by_schema = {BENCH: write_speed, ADVICE: write_advice}
+    by_schema = {BENCH: write_speed, ADVICE: write_advice, RACE: write_race}
     return by_schema.get(document.get("schema", ""), write)(document, lang)
 
 
 def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False, width: int = 80) -> str:
     """The terminal's table of a document, whichever verb made it; at most `width` cells wide."""
     from .advice_text import text as write_advice
+    from .race_text import text as write_race
     from .speed_table import table as write_speed
     from .sweep_table import table as write_sweep
     from .table import table as write
 
-    by_schema = {BENCH: write_speed, ADVICE: write_advice, SWEEP: write_sweep}
+    by_schema = {BENCH: write_speed, ADVICE: write_advice, SWEEP: write_sweep, RACE: write_race}
     return by_schema.get(document.get("schema", ""), write)(document, lang, color=color, width=width)
 
 
 def figures(document: Mapping[str, Any], lang: str = "en") -> dict[str, str]:
     """Every drawing of the report as the text of an SVG file, by name: ladder, fate, law, heat, board-batch_norm ...
 
-    What a document does not have is left out: no law for one layer, no fate where no two arms look alike.
+    What a document does not have is left out: no law for one layer, no fate where no two arms look alike. A race has
+    test-accuracy, train-loss, modes, learning-rates, layers-1 ...
     """
+    from .race_gallery import figures as draw_race
     from .single import figures as draw
 
-    return draw(document, lang)
+    return draw_race(document, lang) if document.get("schema") == RACE else draw(document, lang)

@@ -43,13 +43,14 @@ def advised(document: Mapping[str, Any], number: int) -> Advised:
 
     key = f"c{number}"
     first, *depends = document["verdicts"]
+    measured = [] if document["measured"] is None else [document["measured"]["text"]]
     said = {q: "-" if a is None else a for q, a in document["settings"].items()}
     return Advised(
         number=number,
         key=key,
         name=both("advice"),
         headline=first,
-        verdicts=[*depends, *document["read"]],
+        verdicts=[*measured, *depends, *document["read"]],
         ranking=ranking_table(document),
         title=both("What would change the answer:"),
         changes=[case["text"] for one in document["changes"] if one["given"] for case in one["cases"]],

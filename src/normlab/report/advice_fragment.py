@@ -19,6 +19,8 @@ def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     lang = choose(lang)
     pieces = [f'<div lang="{lang}">', f"<p><b>{escape(document['verdicts'][0][lang])}</b></p>"]
     pieces += [f"<p>{escape(one[lang])}</p>" for one in [*document["verdicts"][1:], *document["read"]]]
+    if document["measured"] is not None:
+        pieces.append(f"<p>{escape(document['measured']['text'][lang])}</p>")
     pieces.append(plain_table(ranking_table(document), lang))
     cases = [case["text"][lang] for one in document["changes"] if one["given"] for case in one["cases"]]
     if cases:

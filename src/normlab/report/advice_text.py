@@ -40,6 +40,9 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
         wrap(_answers(document, lang), width) + _items(document["read"], lang, width),
         [paint.bold(line) for line in wrap(first[lang], width)] + _items(depends, lang, width),
     ]
+    if document["measured"] is not None:
+        measured = document["measured"]
+        blocks.append(_items([measured["text"], *measured["verdicts"]], lang, width))
     places = [one for one in document["ranking"] if one["place"] is not None]
     shown = [one for one in places if one["points"] >= 0 or one["place"] == 1][:FULL]
     blocks += [_ranked(one, lang, paint, width) for one in shown]
@@ -67,9 +70,10 @@ def _place_in_words(source: str, lang: str) -> str:
 
 def _answers(document: Mapping[str, Any], lang: str) -> str:
     settings = document["settings"]
-    shown = {q: translate("left out", lang) if a is None else a for q, a in settings.items()}
-    if shown["agree"] in ("yes", "no"):
-        shown["agree"] = translate(shown["agree"], lang)
+    shown = {q: translate("left out", lang) if a is None else a for q, a in settings.items() if q != "measure"}
+    agree = settings["agree"]
+    if agree is not None:
+        shown["agree"] = translate(agree, lang)
     return translate("data {data}, batch {batch}, agreement {agree}, network {net}", lang, **shown)
 
 

@@ -15,6 +15,8 @@ from .advice_chapter import Advised, advised
 from .arms import acting, cleaned
 from .chapter import Chapter, chapter
 from .parts import speaker
+from .race import Raced, raced
+from .race_arms import RACE, trained
 from .shelf import Seen
 from .speed import Speed, speed
 from .words import words
@@ -51,11 +53,13 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
     return page
 
 
-def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed | Advised:
+def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed | Advised | Raced:
     if document.get("schema") == "normlab.bench/1":
         return speed(document, number, lang)
     if document.get("schema") == "normlab.advise/1":
         return advised(document, number)
+    if document.get("schema") == RACE:
+        return raced(cleaned(document), number, lang, seen)
     return chapter(cleaned(document), number, lang, seen)
 
 
@@ -85,8 +89,9 @@ def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
 def _allowance(document: Mapping[str, Any]) -> int:
     if "arms" not in document:
         return LARGEST_BYTES
-    arms = acting(document)
-    deepest = max((len(arm["layers"]) for arm in arms), default=0)
+    race = document.get("schema") == RACE
+    arms = trained(document) if race else acting(document)
+    deepest = document["settings"]["layers"] if race else max((len(arm["layers"]) for arm in arms), default=0)
     ordinary = len(arms) <= ORDINARY_ARMS and deepest <= ORDINARY_LAYERS and len(document["seeds"]) == 1
     return ORDINARY_BYTES if ordinary else LARGEST_BYTES
 

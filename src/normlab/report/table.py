@@ -14,7 +14,7 @@ from .arms import acting, refused
 from .cells import wrap
 from .grid import Column, Paint, grid
 
-__all__ = ["sentences", "table"]
+__all__ = ["cannot_act", "sentences", "table"]
 
 ROUNDING = 1e-6  # in standard deviations: float32's
 INITS = {"xavier": "Xavier", "he": "He", "lecun": "LeCun", "glorot": "Glorot"}
@@ -40,7 +40,7 @@ def table(document: Mapping[str, Any], lang: str = "auto", *, color: bool = Fals
         depth = max(len(arm["layers"]) for arm in arms)
         blocks.append(_one_layer(arms, lang, paint, width) if depth == 1 else _layers(arms, depth, lang, paint, width))
     blocks.append(_intervals(arms, lang, width))
-    blocks.append(_refused(document, lang, width))
+    blocks.append(cannot_act(refused(document), lang, width))
     blocks.append(sentences(document, lang, width))
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
@@ -155,10 +155,10 @@ def _intervals(arms: Sequence[Any], lang: str, width: int) -> list[str]:
     return wrap(f"{lead} {'; '.join(parts)}", width)
 
 
-def _refused(document: Mapping[str, Any], lang: str, width: int) -> list[str]:
+def cannot_act(arms: Sequence[Any], lang: str, width: int) -> list[str]:
     """The arms that cannot act here, each with its reason and the command that shows it."""
     lines: list[str] = []
-    for arm in refused(document):
+    for arm in arms:
         why = arm.get("refused") or {}
         reason = why.get(lang, "")
         said = reason if reason.startswith(arm["label"]) else f"{arm['label']}: {reason}"

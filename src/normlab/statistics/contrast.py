@@ -2,9 +2,10 @@
 
 Student's t on the paired differences, by Bonferroni: interval and p value say the same, nothing about the dependence of
 the comparisons is presumed, and another arm changes nothing but their number. Among equal arms paired differences are
-symmetric, where t errs on the cautious side unless they hardly spread; two floors guard that: half a step of the metric
-squared for their variance, and `least_p`. Sign flips need no such guard and no normality, but with n seeds their least
-p is 2^(1-n): five seeds could never claim anything. Holm's p values would call differences whose interval holds 0.
+symmetric, where t errs on the cautious side unless they hardly spread; two floors guard that: half the square of the
+metric's step for their variance, and `least_p`. Sign flips need no such guard and no normality, but with n seeds
+their least p is 2^(1-n): five seeds could never claim anything. Holm's p values would call differences whose interval
+holds 0.
 """
 
 from __future__ import annotations

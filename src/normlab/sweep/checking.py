@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from .spec import Trial
 
 __all__ = ["changed_defaults", "changes", "checked"]
 
+HEADER = b"SQLite format 3\x00"
+
 
 def checked(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether the database holds a sweep, False where it is empty.
@@ -25,6 +28,7 @@ def checked(connection: sqlite3.Connection, path: Path) -> bool:
     keep = "Nothing was written to it."
     hint = "Keep it, and begin another: -o FILE.db"
     try:
+        _check_header(path)
         if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return False
         ours = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -35,12 +39,20 @@ def checked(connection: sqlite3.Connection, path: Path) -> bool:
             said = f"is of version {version}, and this normlab reads version {VERSION}; {_count(connection)}"
             raise ReadWriteError(f"{path}: {said}. {keep}", hint=hint)
         found = connection.execute("PRAGMA quick_check").fetchone()[0]
-    except sqlite3.Error as problem:
+    except (sqlite3.Error, OSError) as problem:
         found = str(problem)
     if found == "ok":
         return True
     reason = found.strip().splitlines()[-1]
     raise ReadWriteError(f"{path}: is damaged or no results file: {reason}; {_count(connection)}. {keep}", hint=hint)
+
+
+def _check_header(path: Path) -> None:
+    """Raise what SQLite raises, for files so short that it would take them for empty; unless it has begun to write."""
+    with open(path, "rb") as file:
+        first = file.read(len(HEADER))
+    if first and first != HEADER and not Path(f"{os.path.realpath(path)}-journal").exists():
+        raise sqlite3.DatabaseError("file is not a database")
 
 
 def _count(connection: sqlite3.Connection) -> str:

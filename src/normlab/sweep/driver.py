@@ -15,6 +15,7 @@ from normlab.result import Result
 
 from .attempts import Outcome, Task
 from .document import read
+from .local import Local
 from .spec import MOST_TRIALS, Check, Spec, Trial, read_spec
 from .store import Store
 
@@ -141,10 +142,12 @@ def _check_engine(engine: str, workers: int | None, address: str | None) -> None
 
 @contextlib.contextmanager
 def _engine(engine: str, trial: str, workers: int | None, address: str | None) -> Iterator[Engine]:
-    from .local import Local
-    from .on_ray import OnRay
+    if engine == "ray":
+        from .on_ray import OnRay
 
-    made: Engine = Local(trial, workers) if engine == "local" else OnRay(trial, workers, address)
+        made: Engine = OnRay(trial, workers, address)
+    else:
+        made = Local(trial, workers)
     try:
         yield made
     finally:

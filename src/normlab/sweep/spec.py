@@ -124,10 +124,12 @@ def _check_list(key: str, values: Any, source: str) -> None:
         raise UsageError(f"{source}: {key} in [grid] must be a list, got {values!r}.", hint=hint)
     if not values:
         raise UsageError(f"{source}: {key} in [grid] must have at least one value, got an empty list.")
-    for k, value in enumerate(values):
+    met = set()
+    for value in values:
         _check_scalar(key, value, source)
-        if any(value == other and type(value) is type(other) for other in values[:k]):
+        if (type(value), value) in met:  # 1, 1.0 and true are three values
             raise UsageError(f"{source}: {key} in [grid] has {value!r} twice.")
+        met.add((type(value), value))
 
 
 def _check_fixed(key: str, value: Any, grid: Mapping[str, Any], source: str) -> None:

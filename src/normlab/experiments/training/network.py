@@ -22,6 +22,9 @@ TAPS = SIDE * SIDE
 LEAST_SIDE = 4  # images are not halved below half of this
 
 
+Seen = list[Array] | None
+
+
 class Layer(NamedTuple):
     """Sums and what follows them, up to the next layer."""
 
@@ -102,20 +105,25 @@ class Network:
             bias = linear.weight.begin(respond)
             if bias is not None and linear.bias is not None:
                 linear.bias.value[...] = bias
-            x = self._through(layer, x, MEASURE, None)
+            x = self._through(layer, x, MEASURE)
 
-    def _through(self, layer: Layer, x: Array, mode: str, seen: list[Array] | None) -> Array:
+    def _through(self, layer: Layer, x: Array, mode: str, seen: Seen = None, entering: Seen = None) -> Array:
         x = layer.linear.forward(x, mode)
         for part in layer.parts:
+            if entering is not None and isinstance(part, Applied):
+                entering.append(x)
             x = part.forward(x, mode)
         if seen is not None:
             seen.append(x)
         return x
 
-    def forward(self, x: Array, mode: str, seen: list[Array] | None = None) -> Array:
-        """The classifier's numbers, (slots, n, classes); `seen` gets what every layer hands on."""
+    def forward(self, x: Array, mode: str, seen: Seen = None, entering: Seen = None) -> Array:
+        """The classifier's numbers, (slots, n, classes).
+
+        `seen` gets what every layer hands on, `entering` what enters its activation function.
+        """
         for layer in self.layers:
-            x = self._through(layer, x, mode, seen)
+            x = self._through(layer, x, mode, seen, entering)
         for part in self.top:
             x = part.forward(x, mode)
         return x

@@ -125,7 +125,7 @@ class Stack:
         for run in self.runs:
             if run.stopped != DIVERGED:
                 run.step = self.taken
-        if self.taken == self.settings.steps:
+        if not self.going:  # all steps taken, or none left that could take one
             self.finish(FINISHED)
 
     def _note_divergence(self, loss: Array, x: Array) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from normlab.statistics import interval
 
-from .stack import RECORDED, WATCHED, Run
+from .stack import DIVERGED, RECORDED, WATCHED, Run
 
 __all__ = ["Document", "chosen", "grid", "summarized"]
 
@@ -30,9 +30,16 @@ def grid(runs: Sequence[Run], chance: float, rows: int) -> list[Document]:
         found.append({
             "lr": lr, "validation_accuracy": accuracy,
             "validation_loss": float(np.mean(known)) if len(known) == len(losses) else None,
-            "stopped": dict(Counter(run.stopped for run in own)),
+            "stopped": dict(Counter(run.stopped for run in own)), "first_diverged": _first_diverged(own),
         })  # fmt: skip
     return found
+
+
+def _first_diverged(runs: Sequence[Run]) -> Document | None:
+    """Seed, step and layer of the run that diverged first; None where none did."""
+    broken = [run for run in runs if run.stopped == DIVERGED]
+    first = min(broken, key=lambda run: (run.step, run.slot.seed), default=None)
+    return None if first is None else {"seed": first.slot.seed, "step": first.step, "layer": first.layer}
 
 
 def chosen(lines: Sequence[Document]) -> Document:
