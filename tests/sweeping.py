@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import sqlite3
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -106,10 +107,8 @@ def workers_of(store: Path) -> set[int]:
 def strike(process: subprocess.Popen[str], delay_s: float, how: signal.Signals) -> tuple[str, str]:
     """Let a driver run for a while, hit it, and return what it had said by then. Ctrl-C hits its workers too."""
     time.sleep(delay_s)
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it had finished
         (os.killpg if how == signal.SIGINT else os.kill)(process.pid, how)
-    except ProcessLookupError:
-        pass  # it had finished
     with process:
         return process.communicate(timeout=60)
 
@@ -121,3 +120,15 @@ def alive(number: int) -> bool:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+def descendants(root: int) -> set[int]:
+    """The processes below one, from /proc."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # it ended while we looked
+    found = {root}
+    while new := {child for child, parent in parents.items() if parent in found} - found:
+        found |= new
+    return found - {root}

@@ -27,6 +27,7 @@ _WHERE = {
     "numpy": None,
     "shares": "sharing",
     "torch": None,
+    "train": "experiments.train",
     "NormlabError": "errors",
 }
 # `from normlab import *` fetches each of these, and of these packages some may be missing.

@@ -49,7 +49,8 @@ FIRST_SEEDS = 5
 @flag("--place", metavar="WHERE", help=N_("normalize before (the default) or after the activation"))
 @flag("--bias/--no-bias", default=None, help=N_("biases in each layer, 0 at the start; the default"))
 @flag("--optimizer", metavar="NAME", help=N_("sgd (the default), adam or adamw"))
-@flag("--lr", type=NUMBERS, metavar="N,N,...", help=N_("learning rates, of which each METHOD gets its best; three by default"))
+@flag("--lr", type=NUMBERS, metavar="N,N,...",
+      help=N_("learning rates, of which each METHOD gets its best; three by default"))
 @flag("--momentum", type=NUMBER, help=N_("of sgd; 0.9 by default"))
 @flag("--weight-decay", type=NUMBER, help=N_("0 by default"))
 @flag("--batch", type=WHOLE, help=N_("rows a step; 64 by default"))

@@ -20,7 +20,7 @@ NAMED = 5  # columns that an error names
 
 
 def arrange(source: Source) -> Source:
-    """The source with its axes in order. Raises what `load` says about shapes, dtypes and numbers that are not finite."""
+    """The source with its axes in order. Raises what `load` says of shapes, dtypes and numbers that are not finite."""
     for part, x in (("", source.x), (" of the test set", source.test_x)):
         if x is not None:
             _check(source, part, x)

@@ -12,8 +12,8 @@ from ..constraints import Interval
 from ..errors import ReadWriteError, UsageError, near
 from ..language import both
 from .arranging import arrange
-from .classes import number_classes
 from .cifar import is_cifar_folder, read_cifar
+from .classes import number_classes
 from .dataset import Dataset
 from .digits import load_digits
 from .files import as_path, reading

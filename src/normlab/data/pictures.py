@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ShapeError, UsageError
 from ..language import both
@@ -66,16 +65,19 @@ def _pixels(dataset: Dataset, x: Rows) -> Rows:
 def _resized(x: Rows, channels: int, size: int) -> Rows:
     if x.shape[1] not in (1, channels):
         raise ShapeError(f"as_images: images of 1 or {channels} channels are required, got {x.shape[1]}.")
-    tall, wide = (_between(length, size) for length in x.shape[2:])
-    y: Rows = np.einsum("ih,nchw,jw->ncij", tall, x, wide, optimize=True).astype(np.float32)
+    y = _between(_between(x, size, axis=2), size, axis=3)
     return np.repeat(y, channels // y.shape[1], axis=1)
 
 
-def _between(length: int, size: int) -> NDArray[np.float64]:
-    """The weights (size, length) with which the pixels of one axis enter those of the new one."""
-    centre = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)  # in old pixels
-    left = np.floor(centre).astype(int)
-    weights = np.zeros((size, length))
-    weights[np.arange(size), left] = 1 - (centre - left)
-    weights[np.arange(size), np.minimum(left + 1, length - 1)] += centre - left
-    return weights
+def _between(x: Rows, size: int, axis: int) -> Rows:
+    """The pixels along one axis, each new one between the two old ones nearest to its centre.
+
+    By element, not as a product of matrices: the bytes then depend on no library and no number of threads.
+    """
+    length = x.shape[axis]
+    centre = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)  # counted in old pixels
+    left = np.floor(centre).astype(np.intp)
+    part = (centre - left).astype(np.float32).reshape(-1, *[1] * (x.ndim - 1 - axis))
+    right = np.minimum(left + 1, length - 1)
+    y: Rows = x.take(left, axis) * (1 - part) + x.take(right, axis) * part
+    return y

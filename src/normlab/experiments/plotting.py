@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,8 @@ from normlab.errors import UsageError, missing_extra
 from normlab.formatting import share
 from normlab.language import choose, translate
 from normlab.result import center
+
+__all__ = ["hangul_font", "labelled_in", "plot"]
 
 # Families that hold Hangul, the ones that come with a system first; the last resort is looked for glyph by glyph.
 HANGUL_FONTS = (
@@ -26,29 +29,38 @@ def plot(document: Mapping[str, Any], lang: str = "auto") -> Any:
     """Draw the histograms of a comparison's document; returns a matplotlib Figure that no window shows."""
     try:
         from matplotlib.figure import Figure
-        from matplotlib.text import Text
     except ImportError as problem:
         raise missing_extra("plot", "matplotlib") from problem
     arms = [arm for arm in document["arms"] if arm["layers"]]
     if not arms:
         raise UsageError("plot: no arm could act, so there is nothing to draw.")
+    layers = len(arms[0]["layers"])
+    figure = Figure(figsize=(COLUMN_INCHES * len(arms), ROW_INCHES * layers + 0.8), layout="constrained")
+    panels = figure.subplots(layers, len(arms), sharex=True, squeeze=False)
+    with labelled_in(figure, lang) as say:
+        for column, arm in enumerate(arms):
+            for row, layer in enumerate(arm["layers"]):
+                _panel(panels[row][column], layer, say)
+            panels[0][column].set_title(str(arm["label"]).replace("$", r"\$"), fontsize=9)
+            panels[-1][column].set_xlabel(translate("activation", say), fontsize=8)
+    return figure
+
+
+@contextmanager
+def labelled_in(figure: Any, lang: str) -> Iterator[str]:
+    """The figure gets its texts in this block, in the language that is yielded: English where no font has Hangul."""
+    from matplotlib.text import Text
+
     lang = choose(lang)
     family = hangul_font() if lang == "ko" else None
     if lang == "ko" and family is None:
         _warn_once()
         lang = "en"
-    layers = len(arms[0]["layers"])
-    figure = Figure(figsize=(COLUMN_INCHES * len(arms), ROW_INCHES * layers + 0.8), layout="constrained")
-    panels = figure.subplots(layers, len(arms), sharex=True, squeeze=False)
-    for column, arm in enumerate(arms):
-        for row, layer in enumerate(arm["layers"]):
-            _panel(panels[row][column], layer, lang)
-        panels[0][column].set_title(str(arm["label"]).replace("$", r"\$"), fontsize=9)
-        panels[-1][column].set_xlabel(translate("activation", lang), fontsize=8)
+    yield lang
     if family is not None:
         for text in figure.findobj(match=Text):
-            text.set_fontfamily([family, "DejaVu Sans"])
-    return figure
+            if not text.get_text().isascii():  # numbers stay as they are: that font may lack the minus of an exponent
+                text.set_fontfamily([family, "DejaVu Sans"])
 
 
 def _panel(axes: Any, layer: Mapping[str, Any], lang: str) -> None:

@@ -107,7 +107,7 @@ def run(
     methods: Methods = None, *, data: Any = None, net: Any = None, on_step: OnStep | None = None,
     stop: threading.Event | None = None, threads: int | None = None, **given: Any,
 ) -> Race:  # fmt: skip
-    """`train`, with `on_step` called now and then, as `training.progress` says, and `stop` to end every run where it is.
+    """`train`, with `on_step` called now and then (see `training.progress`), and `stop` to end every run where it is.
 
     Raises: what `train` raises; Interrupted on Ctrl-C, with the arms that were finished.
     """

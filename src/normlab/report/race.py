@@ -1,4 +1,4 @@
-"""A race of trainings as a chapter: what the seeds could tell apart, curves, modes, grid, layers over time, every run."""
+"""A race as a chapter: what the seeds could tell apart, curves, modes, grid, layers over time, every run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def headline(document: Document) -> Text:
 
 
 def tiles(arms: Sequence[Mapping[str, Any]]) -> list[Tile]:
-    """Three numbers: test accuracy, training loss and learning rate, those of the arm with the highest accuracy large."""
+    """Three numbers: test accuracy, training loss, learning rate; those of the arm with the highest accuracy large."""
     if not arms:
         return []
     best = leader(arms)
@@ -105,7 +105,8 @@ def _tables(document: Document) -> list[Section]:
     if pairs is not None:
         found.append(Section("pairs", both("Who can be told from whom"), tables=[pairs]))
     ends = stopped_table(document)
-    said = why_stopped(document) or [both("Every run took all {steps} steps.", steps=f"{document['settings']['steps']:,}")]
+    steps = f"{document['settings']['steps']:,}"
+    said = why_stopped(document) or [both("Every run took all {steps} steps.", steps=steps)]
     found.append(Section("stopped", both("Why the runs ended"), said, tables=[ends] if ends else []))
     found.append(Section("table", both("The full table"), tables=[full_table(document), runs_table(document)]))
     return found

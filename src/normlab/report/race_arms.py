@@ -69,8 +69,8 @@ def _sizes(s: Mapping[str, Any]) -> dict[str, Any]:
 def _course(document: Document) -> list[Text]:
     s, held, seeds = document["settings"], document["data"], document["seeds"]
     rows = {"name": held["name"], "rows": count(held["rows"]), "test": count(held["test_rows"])}
-    one = len(seeds) == 1
-    seed = both("seed {seed}", seed=seeds[0]) if one else both("{seeds} seeds from {seed}", seeds=len(seeds), seed=seeds[0])
+    several = {"seeds": len(seeds), "seed": seeds[0]}
+    seed = both("seed {seed}", seed=seeds[0]) if len(seeds) == 1 else both("{seeds} seeds from {seed}", **several)
     pace = f"{s['optimizer']}, momentum {s['momentum']:g}" if s["optimizer"] == "sgd" else str(s["optimizer"])
     rates = "/".join(rounded(rate) for rate in s["lr"])
     return [

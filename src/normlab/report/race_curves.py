@@ -48,7 +48,8 @@ def _scale(arms: Sequence[Arm], metric: str) -> Linear | Log:
 def _axes(drawing: Drawing, x: Linear, y: Linear | Log, metric: str) -> None:
     for tick in y.ticks(4):
         place = y(10.0**tick) if isinstance(y, Log) else y(tick)
-        words = power(int(tick)) if isinstance(y, Log) else f"{100 * tick:.0f} %" if metric == ACCURACY else rounded(tick)
+        plain = f"{100 * tick:.0f} %" if metric == ACCURACY else rounded(tick)
+        words = power(int(tick)) if isinstance(y, Log) else plain
         drawing.line(_LEFT, place, _RIGHT, place, faint=True, stroke_opacity=".14")
         drawing.text(_LEFT - 6, place + 3, words, anchor="end", quiet=True)
     drawing.line(_LEFT, _BASE, _RIGHT, _BASE, faint=True)
@@ -93,7 +94,8 @@ def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tu
     shown = sorted((end[1], end[0], k) for k, end in enumerate(ends) if end is not None)
     for (end, at, k), place in zip(shown, _spread([s[0] for s in shown]), strict=True):
         hue, last = HUES[k % len(HUES)], arms[k]["curve"][-1][metric]
-        drawing.path(f"M{number(at)} {number(end)}L{number(_RIGHT + 12)} {number(place)}", stroke=hue, stroke_opacity=".6")
+        lead = f"M{number(at)} {number(end)}L{number(_RIGHT + 12)} {number(place)}"
+        drawing.path(lead, stroke=hue, stroke_opacity=".6")
         words = share(center(last)) if metric == ACCURACY else amount(last)
         drawing.text(_RIGHT + 16, place + 4, f"{shortened(arms[k]['label'], 9)} {words}", size=11, bold=True)
     for k, arm in enumerate(a for a, end in zip(arms, ends, strict=True) if end is None):

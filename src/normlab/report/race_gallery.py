@@ -15,7 +15,7 @@ from .race_figures import MOST_RATES, grid_picture, modes_picture
 from .race_strip import decades, strip
 from .race_tables import curve_table, grid_table, layers_table, modes_table
 
-__all__ = ["Section", "figures", "sections"]
+__all__ = ["MOST_LINES", "Section", "figures", "panels", "sections"]
 
 Document = Mapping[str, Any]
 MOST_LINES = 6  # in one panel: so many hues and dashes there are
@@ -45,8 +45,9 @@ def figures(document: Document, lang: str) -> dict[str, str]:
     made: dict[str, tuple[Drawing, Text]] = {}
     for k, group in enumerate(_groups(arms)):
         more = f"-{k + 1}" if k else ""
-        for metric, title in _metrics():
-            made[f"{metric.replace('_', '-')}{more}"] = (curves(group, metric, title, lang, chance=_chance(document)), title)
+        for metric, title in panels():
+            drawing = curves(group, metric, title, lang, chance=_chance(document))
+            made[f"{metric.replace('_', '-')}{more}"] = (drawing, title)
     made["modes"] = (modes_picture(arms, lang), both("Accuracy in training and in evaluation."))
     if (rates := _rates(document)) is not None:
         made["learning-rates"] = (grid_picture(arms, rates, lang), both("Validation accuracy at each learning rate"))
@@ -56,10 +57,9 @@ def figures(document: Document, lang: str) -> dict[str, str]:
     return {name: drawing.svg(title, _beside(), alone=True) for name, (drawing, title) in made.items()}
 
 
-def _metrics() -> list[tuple[str, Text]]:
-    return [
-        (ACCURACY, both("Test accuracy, evaluation mode")), (LOSS, both("Training loss, training mode")),
-    ]  # fmt: skip
+def panels() -> list[tuple[str, Text]]:
+    """What is drawn over the steps, and its heading."""
+    return [(ACCURACY, both("Test accuracy, evaluation mode")), (LOSS, both("Training loss, training mode"))]
 
 
 def _groups(arms: Sequence[Any]) -> list[Sequence[Any]]:
@@ -81,21 +81,22 @@ def _beside() -> Text:
 
 def _curves(document: Document, lang: str) -> Section:
     drawings, tables = [], []
-    for metric, title in _metrics():
+    for metric, title in panels():
         tables.append(curve_table(document, metric, title))
         for group in _groups(trained(document)):
             drawing = curves(group, metric, title, lang, chance=_chance(document))
             drawings.append(drawing.svg(title, _beside()))
     parts = [both(
-        "Every arm at its own learning rate. A line is the mean over the runs that were still going, the dotted one across "
-        "is guessing."
+        "Every arm at its own learning rate. A line is the mean over the runs that were still going; the dotted one "
+        "across is guessing."
     )]  # fmt: skip
     if len(document["seeds"]) > 1:
         parts.append(both("The band is the {level} interval of the mean.", level="95 %"))
     if any(run["stopped"] == "diverged" for arm in trained(document) for run in arm["runs"]):
         parts.append(both("A cross stands where a run diverged."))
-    parts.append(both("The loss is the mean over the steps since the point before; a range beyond twenty gets powers of ten."))
-    return Section("curves", both("The curves"), figures=[Figure("curves", drawings, joined(parts, " "), "pairs", tables)])
+    parts.append(both("A point of the loss is the mean over the steps since the point before."))
+    figure = Figure("curves", drawings, joined(parts, " "), "pairs", tables)
+    return Section("curves", both("The curves"), figures=[figure])
 
 
 def _modes(document: Document, lang: str) -> Section:
@@ -115,8 +116,8 @@ def _grid(document: Document, lang: str) -> Section:
     if rates is None:
         return Section("grid", title, tables=[grid_table(document)])
     caption = both(
-        "Validation accuracy of every arm at every learning rate, from dark (0) to yellow (1). The framed one was taken: "
-        "the best by accuracy, then by loss, then the smaller one."
+        "Validation accuracy of every arm at every learning rate, from dark (0) to yellow (1). The framed one was "
+        "taken: the best by accuracy, then by loss, then the smaller one."
     )
     drawing = grid_picture(trained(document), rates, lang).svg(title, _beside())
     return Section("grid", title, figures=[Figure("grid", [drawing], caption, "narrow", [grid_table(document)])])
@@ -127,9 +128,9 @@ def _over_time(document: Document, lang: str) -> Section:
     scale = decades(arms)
     drawings = [strip(arm, scale, lang).svg(_strip_title(arm), _beside()) for arm in arms]
     caption = both(
-        "Time runs to the right, each row is a layer, layer 1 on top. Above: the norm of the gradient of its weights, on "
-        "the same scale in all pictures; below: how much of the variance of what it hands on differs between inputs. "
-        "Both scales are logarithmic: dark blue is next to nothing. Pale cells hold no number."
+        "Time runs to the right, each row is a layer, layer 1 on top. Above: the norm of the gradient of its "
+        "weights, on the same scale in all pictures; below: how much of the variance of what it hands on differs between "
+        "inputs. Both scales are logarithmic: dark blue is next to nothing. Pale cells hold no number."
     )
     tables = [layers_table(arm) for arm in arms]
     title = both("A whole training in one picture")

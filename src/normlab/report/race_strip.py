@@ -9,7 +9,7 @@ from typing import Any
 from ..language import both
 from .arms import chosen_rows
 from .drawing import Drawing, number, ramp
-from .numerals import amount, power, share
+from .numerals import amount, power, rounded, share
 from .race_arms import shortened
 
 __all__ = ["decades", "strip"]
@@ -40,7 +40,7 @@ def strip(arm: Arm, scale: tuple[int, int], lang: str) -> Drawing:
     high = _HIGH * len(rows)
     drawing = Drawing(_WIDTH, 2 * high + 134, lang)
     drawing.text(0, 13, shortened(arm["label"], 24), size=13, bold=True)
-    drawing.text(_WIDTH, 13, both("learning rate {lr}", lr=f"{arm['lr']:g}"), anchor="end", quiet=True)
+    drawing.text(_WIDTH, 13, both("learning rate {lr}", lr=rounded(arm["lr"])), anchor="end", quiet=True)
     tops = (38.0, high + 82)
     heads = (both("gradient norm of the layer's weights"), both("signal share of what the layer hands on"))
     scales = (scale, (SIGNAL_FLOOR, 0))
@@ -64,13 +64,15 @@ def _picture(
         y = top + _HIGH * k
         for t, point in enumerate(layers):
             value = point[row][name] if row < len(point) else None
-            shades.setdefault(_shade(value, *scale), []).append(f"M{number(_LEFT + wide * t)} {number(y + _HIGH / 2)}h{number(wide + _OVER)}")
+            cell = f"M{number(_LEFT + wide * t)} {number(y + _HIGH / 2)}h{number(wide + _OVER)}"
+            shades.setdefault(_shade(value, *scale), []).append(cell)
         drawing.text(_LEFT - 6, y + 10, str(row + 1), anchor="end", size=9, quiet=True)
         last = layers[-1][row][name] if row < len(layers[-1]) else None
         drawing.text(_RIGHT + 6, y + 10, write(last), size=9.5)
     for shade, cells in shades.items():
-        ink = {"stroke": "currentColor", "stroke_opacity": ".12"} if shade is None else {"stroke": ramp(shade / _SHADES)}
-        drawing.path("".join(cells), stroke_width=number(_HIGH - 1), **ink)
+        pale = ".12" if shade is None else None
+        ink = "currentColor" if shade is None else ramp(shade / _SHADES)
+        drawing.path("".join(cells), stroke=ink, stroke_opacity=pale, stroke_width=number(_HIGH - 1))
 
 
 def _shade(value: float | None, low: int, high: int) -> int | None:

@@ -14,8 +14,8 @@ from .race_arms import trained
 from .race_figures import mode_values, modes
 
 __all__ = [
-    "curve_table", "full_table", "grid_table", "layers_table", "modes_table", "pairs_table", "runs_table", "stopped_table",
-    "why_stopped",
+    "curve_table", "full_table", "grid_table", "layers_table", "modes_table", "pairs_table", "runs_table",
+    "stopped_table", "why_stopped",
 ]  # fmt: skip
 
 Document = Mapping[str, Any]
@@ -95,19 +95,24 @@ def grid_table(document: Document) -> Table:
 
 def why_stopped(document: Document) -> list[Text]:
     """A sentence for each arm and learning rate at which runs did not finish."""
-    found = []
+    found: list[Text] = []
     for arm in trained(document):
         for line in arm["grid"]:
             runs = sum(int(n) for n in line["stopped"].values())
             said = {"label": arm["label"], "lr": rounded(line["lr"]), "runs": runs}
             if line["stopped"].get("stopped"):
-                words = both("{label} at {lr}: {n} of {runs} stopped from outside", **said, n=line["stopped"]["stopped"])
-                found.append(words)
+                n = line["stopped"]["stopped"]
+                found.append(both("{label} at {lr}: {n} of {runs} stopped from outside", **said, n=n))
             if (first := line["first_diverged"]) is not None:
                 found.append(both(
                     "{label} at {lr}: {n} of {runs} diverged, the first at step {step}, in layer {layer}",
                     **said, n=line["stopped"]["diverged"], step=first["step"], layer=first["layer"],
                 ))  # fmt: skip
+    if any(line["stopped"].get("diverged") for arm in trained(document) for line in arm["grid"]):
+        found.append(both(
+            "Diverged: the loss was no number any more; the layer is the first that handed on a number that is not "
+            "finite, one beyond the last is the classifier."
+        ))  # fmt: skip
     return found
 
 
@@ -122,11 +127,7 @@ def stopped_table(document: Document) -> Table | None:
         ]  # fmt: skip
         if rows:
             groups.append((_at(arm), rows))
-    deepest = max((len(layers) for arm in trained(document) for layers in arm["layers"]), default=0)
-    caption = both(
-        "The runs at the learning rate taken that did not finish. Diverged: the loss was no number any more; the layer is "
-        "the first that handed on a number that is not finite, {last} the classifier on top.", last=deepest + 1,
-    )  # fmt: skip
+    caption = both("The runs at the learning rate taken that did not finish.")
     return Table(caption, head, groups) if groups else None
 
 
@@ -159,7 +160,7 @@ def pairs_table(document: Document) -> Table | None:
     if not pairs:
         return None
     head: list[Cell] = [
-        both("arm"), both("against"), both("difference"), both("{level} interval", level=LEVEL), "p",
+        both("arm"), both("the other arm"), both("difference"), both("{level} interval", level=LEVEL), "p",
         both("effect size"), both("better in"), both("verdict"), both("seeds needed"),
     ]  # fmt: skip
     rows: list[Sequence[Cell]] = [

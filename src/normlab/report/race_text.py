@@ -1,4 +1,4 @@
-"""The terminal's table of a race: how each arm fares at its learning rate, the grid, and what the seeds can tell apart."""
+"""The terminal's table of a race: each arm at its learning rate, the grid, and what the seeds can tell apart."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _grid(document: Document, arms: Sequence[Any], lang: str, paint: Paint, widt
     """Validation accuracy at every learning rate, as many rates in a row of tables as fit."""
     rates = [float(rate) for rate in document["settings"]["lr"]]
     found = [{line["lr"]: line for line in arm["grid"]} for arm in arms]
-    columns = [
-        Column("", numerals.rounded(rate), [_tried(lines.get(rate), arm["lr"] == rate) for lines, arm in zip(found, arms, strict=True)])
-        for rate in rates
-    ]  # fmt: skip
+    taken = [arm["lr"] for arm in arms]
+    cells = [[_tried(own.get(rate), lr == rate) for own, lr in zip(found, taken, strict=True)] for rate in rates]
+    columns = [Column("", numerals.rounded(rate), own) for rate, own in zip(rates, cells, strict=True)]
     corner, labels = translate("norm", lang), [str(arm["label"]) for arm in arms]
     room = width - 1 - max((cell_len(one) for one in (corner, *labels) if cell_len(one) <= width // 3), default=0)
     most = max(1, room // (max(column.width for column in columns) + 3))
-    lines = wrap(translate("Validation accuracy at each learning rate; {sign} the one taken:", lang, sign=_TAKEN), width)
+    lead = translate("Validation accuracy at each learning rate; {sign} the one taken:", lang, sign=_TAKEN)
+    lines = wrap(lead, width)
     for k in range(0, len(columns), most):
         lines += grid(corner, labels, columns[k : k + most], width, paint)
     return lines

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import socket
+import sys
+import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from normlab.errors import MissingExtraError, missing_extra
 
@@ -27,8 +30,14 @@ class OnRay:
         self._ray = _imported()
         self._trial = trial
         self._joined = not self._ray.is_initialized()
-        if self._joined:
-            _join(self._ray, address)
+        self._stdout = sys.stdout
+        sys.stdout = Aside(sys.stdout)  # type: ignore[assignment]
+        try:
+            if self._joined:
+                _join(self._ray, address)
+        except BaseException:
+            sys.stdout = self._stdout
+            raise
         # One more than run for each processor, so that none waits for the next.
         self.slots = workers or 2 * max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
         # The driver tries again itself: it counts, and writes down, every failure.
@@ -61,16 +70,32 @@ class OnRay:
         self._running = {}
         if self._joined:
             self._ray.shutdown()
+        sys.stdout = self._stdout
+
+
+class Aside:
+    """A stdout for the thread that made it. Ray's own threads print notes about nodes there, where data belong."""
+
+    def __init__(self, stdout: TextIO) -> None:
+        self._stdout = stdout
+        self._owner = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Write to stdout, or another thread's notes to stderr."""
+        return (self._stdout if threading.get_ident() == self._owner else sys.stderr).write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stdout, name)
 
 
 def _attempt(trial: str, parameters: Mapping[str, Any], checkpoint: str) -> dict[str, Any]:
     """One trial on a node, BLAS on one thread."""
-    import platform
-
+    import ray
     from threadpoolctl import threadpool_limits
 
+    worker = f"process {os.getpid()} on {platform.node()}, node {ray.get_runtime_context().get_node_id()}"
     with threadpool_limits(limits=1):
-        return {**attempt(trial, parameters, checkpoint), "worker": f"process {os.getpid()} on {platform.node()}"}
+        return {**attempt(trial, parameters, checkpoint), "worker": worker}
 
 
 def _imported() -> Any:

@@ -30,7 +30,7 @@ def judge(document: dict[str, Any]) -> None:
     if len(arms) > 1:
         metrics = {arm["label"]: [run["test_accuracy"] for run in arm["runs"]] for arm in arms}
         found = ranking(metrics, resolution=resolution(document), diverged=chance(document))
-        document["contrasts"] = [asdict(one) for one in found.contrasts]
+        document["contrasts"] = [{**asdict(one), "failed": list(one.failed)} for one in found.contrasts]
         document["ranking"] = {
             "ranked": found.ranked, "order": list(found.order), "best": list(found.best),
             "tiers": [list(tier) for tier in found.tiers], "groups": [list(group) for group in found.groups],
