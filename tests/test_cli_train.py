@@ -93,7 +93,7 @@ def test_without_a_method_there_are_four_arms(call: Caller) -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_an_arm_that_diverges_is_a_result(call: Caller, lang: str) -> None:
     said = call("train", "none", "bn", *SMALL, "--activation", "relu", "--lr", "1e30", "-o", "a.html", "--lang", lang)
-    reason = {"en": r"none at 1e30: 2 of 2 diverged", "ko": r"none, 학습률 1e30: 실행 2개 중 2개 발산"}[lang]
+    reason = {"en": r"none at 1e\+30: 2 of 2 diverged", "ko": r"none, 학습률 1e\+30: 실행 2개 중 2개 발산"}[lang]
     assert said.code == 0 and re.search(reason, said.out) and Path("a.html").exists()
 
 

@@ -67,7 +67,9 @@ def test_a_damaged_copy_is_reported(
 
 
 def test_the_names_are_listed_and_an_unknown_one_is_refused() -> None:
-    assert {"FeatureWise", "load_digits", "read_table"} == set(data.__all__) <= set(dir(data))
+    names = {"Dataset", "FeatureWise", "as_images", "flattened", "load", "load_digits", "normalized", "read_table"}
+    assert names == set(data.__all__) <= set(dir(data))
+    assert all(getattr(data, name).__module__.startswith("normlab.data.") for name in names)
     with pytest.raises(AttributeError, match="no attribute 'load_digit'"):
         _ = data.load_digit
 

@@ -22,6 +22,7 @@ PURPOSES = {
     "mlx": N_("nl.mlx, modules for MLX"),
     "sklearn": N_("data.FeatureWise, the transformer that picks a scaler for each column"),
     "plot": N_("plot(), and figures as PNG"),
+    "images": N_("train on a folder of images"),
     "all": N_("every extra that adds something to use"),
     "test": N_("what the tests need"),
 }

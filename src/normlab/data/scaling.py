@@ -46,11 +46,12 @@ def standardize(where: str, x: NDArray[Any], test_x: NDArray[Any]) -> tuple[Part
     parts = np.empty(x.shape, np.float32), np.empty(test_x.shape, np.float32)
     constant = 0
     for at in range(x.shape[1]):
-        column = x[:, at].astype(np.float64)
+        column, test_column = x[:, at].astype(np.float64), test_x[:, at].astype(np.float64)
+        as_float32(where, np.concatenate([column, test_column]))  # beyond float32 squares may overflow
         scaler = learn("z_score", column)
         constant += bool(column.min() == column.max())
         parts[0][:, at] = as_float32(where, scaler(column))
-        parts[1][:, at] = as_float32(where, scaler(test_x[:, at]))
+        parts[1][:, at] = as_float32(where, scaler(test_column))
     notes = [both("Columns are standardized with the mean and the spread of the training rows.")]
     if constant:
         notes.append(both("Columns that never change in the training rows: {count}.", count=constant))
@@ -83,10 +84,16 @@ def as_float32(where: str, x: NDArray[Any], divisor: float = 1.0) -> Rows:
         y: Rows = np.array(x, np.float32, order="C")
     if divisor != 1.0:
         y /= np.float32(divisor)
-    if x.dtype.kind == "f" and not np.isfinite(y).all():
+    if x.dtype.kind == "f":
+        _check_range(where, x, y)
+    return y
+
+
+def _check_range(where: str, x: NDArray[Any], y: Rows) -> None:
+    """Refuse numbers that were finite in `x` and are not in `y`."""
+    if not np.isfinite(y).all():
         raise UsageError(
             f"{where}: numbers must be at most {np.finfo(np.float32).max:.3g}, the largest of float32, "
             f"got {float(np.abs(x).max()):.3g}.",
             hint="Scale the column, or look for a slip in it.",
         )
-    return y

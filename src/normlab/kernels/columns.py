@@ -121,9 +121,11 @@ def _call(problem: Problem, stored: np.dtype) -> tuple[Cut, tuple[Any, ...], Cal
     return found
 
 
-def _along(problem: Problem, weight: np.ndarray | None) -> np.ndarray | None:
-    numbers = None if weight is None else _numbers(problem)
-    return weight if weight is None or numbers is None else weight[numbers]
+def _along(problem: Problem, weight: Any) -> Any:
+    if weight is None or isinstance(weight, int):  # an address: it lies as it is read
+        return weight
+    numbers = _numbers(problem)
+    return weight if numbers is None else weight[numbers]
 
 
 def _address(a: np.ndarray | int | None) -> int:
@@ -189,7 +191,7 @@ def backward(
         pool.run(sum_blocks, c.blocks, (*one, dy_at, x_at, _address(found), _address(parts)), elements=2 * size)
         arguments = (*one, flags, rule.eps, weight_at, kept_at, _address(parts), _address(made), _address(sums))
         pool.run(pull_settle_blocks, c.outer, arguments, elements=parts.size)
-        arguments = (*one, dy_at, x_at, dx_at, _address(found), _address(made))
+        arguments = (*one, flags, dy_at, x_at, dx_at, _address(found), _address(made))
         pool.run(pull_blocks, c.blocks, arguments, elements=2 * size)
     numbers, both = _numbers(problem), sums.sum((0, 2))
     if numbers is None:

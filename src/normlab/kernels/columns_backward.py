@@ -12,10 +12,16 @@ from .columns_forward import block_of, blocks_of, part, recall, three
 from .compiling import EXACT, kernel
 from .halves import like, pointer
 from .rows import FLOOR, NOTHING, OUTSIDE, RSTD, SQUARE, UNIT
-from .strips import pull, pull_by_row, pull_sums, pull_sums_by_row
+from .strips import lift, lift_by_row, pull, pull_by_row, pull_sums, pull_sums_by_row
 from .sums import plus
 
 __all__ = ["backward_together", "pull_blocks", "pull_settle_blocks", "sum_blocks"]
+
+
+@njit(**EXACT)
+def _flat(rule):
+    """Whether nothing flows back through a spread: it is known, or there is none."""
+    return rule[3] != 0 or rule[2] == NOTHING
 
 
 @njit(**EXACT)
@@ -107,13 +113,17 @@ def pull_settle_blocks(first, last, token, wide, item, c, rule, eps, weight_at, 
 
 
 @kernel
-def pull_blocks(first, last, token, wide, item, c, dy_at, x_at, dx_at, found_at, made_at):
+def pull_blocks(first, last, token, wide, item, c, rule, dy_at, x_at, dx_at, found_at, made_at):
     """dx = dy * scale + z * slope + level."""
     dy, x, dx, width = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token), c[1]
     for number in range(first, last):
         a, _, at, rows, columns, extra, column = block_of(number, c)
         mean, rstd, offset = three(found_at, a, width, column, wide, item)
         scale, slope, level = three(made_at, a, width, column, wide, item)
+        if _flat(rule):
+            lift(dy, dx, at, width, rows, columns, scale, level)
+            lift(dy, dx, at + rows * width, width, 1, extra, scale, level)
+            continue
         pull(dy, x, dx, at, width, rows, columns, mean, rstd, offset, scale, slope, level)
         pull(dy, x, dx, at + rows * width, width, 1, extra, mean, rstd, offset, scale, slope, level)
 
@@ -151,7 +161,12 @@ def backward_together(first, last, token, wide, item, c, rule, eps, dy_at, x_at,
             along, total, c, columns, column, columns, sets, s, kept, weight, weighted, rule, eps, scale, slope, level,
             wide,
         )  # fmt: skip
-        if c[8]:
+        if _flat(rule):
+            if c[8]:
+                lift_by_row(dy, dx, at, width, rows, columns, rstd, level, weight)
+            else:
+                lift(dy, dx, at, width, rows, columns, scale, level)
+        elif c[8]:
             pull_by_row(dy, x, dx, at, width, rows, columns, mean, rstd, offset, slope, level, weight)
         else:
             pull(dy, x, dx, at, width, rows, columns, mean, rstd, offset, scale, slope, level)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from . import costs
 
-__all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "threads"]
+__all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "share", "spread", "threads"]
 
 # A hand-over costs 15 to 90 microseconds; a core goes through about ten elements a nanosecond.
 WORTH_ELEMENTS = 393_216
@@ -83,16 +82,22 @@ class _Here(threading.local):
 _here = _Here()
 
 
-@contextmanager
-def at_most(count: int | None) -> Iterator[None]:
-    """Within this block, in this thread, use at most `count` threads; None: as outside."""
-    before = _here.most
-    if count is not None:
-        _here.most = max(1, int(count))
-    try:
-        yield
-    finally:
-        _here.most = before
+class at_most:  # a class, for entering a generator takes as long as a small kernel
+    """Within this block, in this thread, use at most `count` threads; None: as outside, and never more than there."""
+
+    __slots__ = ("before", "count")
+
+    def __init__(self, count: int | None) -> None:
+        self.count = count
+
+    def __enter__(self) -> None:
+        self.before = _here.most
+        if self.count is not None:
+            most = max(1, int(self.count))
+            _here.most = most if self.before is None else min(most, self.before)
+
+    def __exit__(self, *_: object) -> None:
+        _here.most = self.before
 
 
 class _Job:
@@ -157,16 +162,27 @@ def run(kernel: Callable[..., None], count: int, arguments: tuple[Any, ...], *, 
         kernel: made by `numba.njit(nogil=True)`; the first of its arguments is an array whose dtype picks the variant.
         elements: numbers that the whole call goes through; a call too small to share stays on this thread.
     """
+    spread(kernel, count, arguments, share(count, elements))
+
+
+def share(count: int, elements: int) -> int:
+    """How many threads work on so many blocks, that go through so many numbers, here and now."""
+    if elements < 2 * WORTH_ELEMENTS:
+        return 1
+    return max(1, min(_here.most or threads(), count, elements // WORTH_ELEMENTS))
+
+
+def spread(kernel: Callable[..., None], count: int, arguments: tuple[Any, ...], many: int) -> None:
+    """`run` on so many threads; on one, all blocks are one call."""
     if (kernel, arguments[0].dtype.char) not in _ready:
         _prepare(kernel, arguments)
-    helpers = min(_here.most or threads(), count, elements // WORTH_ELEMENTS) - 1
-    if helpers <= 0:
+    if many <= 1:
         kernel(0, count, *arguments)
         return
     state = _state
-    _hire(state, helpers)
-    job = _Job(kernel, count, min(count, RANGES * (helpers + 1)), arguments)
-    for _ in range(helpers):
+    _hire(state, many - 1)
+    job = _Job(kernel, count, min(count, RANGES * many), arguments)
+    for _ in range(many - 1):
         state.waiting.put(job)
     job.work()
     job.wait()

@@ -19,6 +19,8 @@ from .lines import fence
 from .streams import pull_each_past, pull_past, write_each_past, write_past
 from .sums import (
     largest,
+    lift,
+    lift_each_summed,
     moments,
     near,
     plus,
@@ -32,7 +34,7 @@ from .sums import (
 
 __all__ = [
     "FLOOR", "INSIDE", "LIMITS", "MEAN", "NOTHING", "OUTSIDE", "RESIDUE", "ROWS", "RSTD", "SHAPE", "SQUARE", "UNIT",
-    "backward", "backward_each", "carried", "carry", "centre_of", "find_unit", "fold", "forward", "inverse",
+    "backward", "backward_each", "carried", "carry", "centre_of", "find_unit", "flat", "fold", "forward", "inverse",
     "keep_slopes", "place",
 ]  # fmt: skip
 
@@ -202,17 +204,42 @@ def keep_slopes(slopes, at, total, along, kept, s, sets, limits, shape):
         slopes[3 * at + 2] = -scale * total * share
 
 
+@njit(**INLINE)
+def flat(shape):
+    """Whether nothing flows back through a spread: it is known, or there is none."""
+    return shape[15] != 0 or shape[13] == NOTHING
+
+
+@njit(**EXACT)
+def _tell(sums, count, dw_at, db_at, wide):
+    """What `add_to` added up for each element of the weight, and of the bias, where it is wanted."""
+    dw, db = pointer(dw_at, wide), pointer(db_at, wide)
+    for i in range(count):
+        if dw_at:
+            dw[i] = like(sums[i] + sums[count + i], wide)
+        if db_at:
+            db[i] = like(sums[2 * count + i] + sums[3 * count + i], wide)
+
+
 @kernel
-def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
-    """dx of the sets first ... last - 1, and for each part of the weight the sums of g * z and g."""
+def backward(
+    first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at, dw_at, db_at
+):
+    """dx of the sets first ... last - 1, and for each part of the weight the sums of g * z and g.
+
+    The sums of every set at `parts_at`; or, where all sets are done in one call, added up as `fold` does it.
+    """
     dy, x, dx = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token)
     weight, kept, found = pointer(weight_at, wide), pointer(kept_at, wide), pointer(parts_at, 0.0)
     shape, limits, zero = pointer(shape_at, 0), pointer(limits_at, 0.0), like(0.0, wide)
     runs, length, parts, step = shape[1], shape[3], shape[4], shape[5]
     sets, stride = shape[0] * shape[2], shape[2] * length
     batch = max(1, min(MOST, BATCH // (runs * length)))
-    scratch = np.empty(3 * MOST + 4 * parts)
+    told = dw_at != 0 or db_at != 0
+    rows = shape[8] * shape[10] * parts if told else 0
+    scratch = np.zeros(3 * MOST + 4 * parts + 4 * rows)
     slopes, sums = pointer(scratch.ctypes.data, 0.0), pointer(scratch.ctypes.data + 24 * MOST, 0.0)
+    folded = pointer(scratch.ctypes.data + 24 * MOST + 32 * parts, 0.0)
     for begin in range(first, last, batch):
         end = min(begin + batch, last)
         for s in range(begin, end):
@@ -235,6 +262,9 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
                 total, total_low = plus(total, total_low, w * t)
                 if parts_at:
                     found[2 * s * parts + k], found[(2 * s + 1) * parts + k] = a, t
+                if told:
+                    add_to(folded, row * parts + k, rows, a)
+                    add_to(folded, 2 * rows + row * parts + k, rows, t)
             keep_slopes(slopes, s - begin, total + total_low, along + along_low, kept, s, sets, limits, shape)
         for s in range(begin, end):
             start, row = place(s, shape)
@@ -247,16 +277,22 @@ def backward(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, 
                     w = float(load(weight, row * parts + k)) if weight_at else 1.0
                     by = like(scale * w, zero)
                     at = start + p * stride + k * step
-                    if shape[16]:
+                    if flat(shape):
+                        lift(dy, dx, at, step, by, level)
+                    elif shape[16]:
                         pull_past(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
                     else:
                         pull(dy, x, dx, at, step, unit, -mean, rstd, offset, by, slope, level)
+    if told:
+        _tell(folded, rows, dw_at, db_at, wide)
     fence()
     scratch[0] = 0.0  # alive until here, whatever the pointer to it tells the compiler
 
 
 @kernel
-def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at):
+def backward_each(
+    first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx_at, weight_at, kept_at, parts_at, dw_at, db_at
+):
     """`backward` where every element of a run has its own weight: blocks of `block` sets, and sums for each block."""
     dy, x, dx = pointer(dy_at, token), pointer(x_at, token), pointer(dx_at, token)
     weight, kept, found = pointer(weight_at, wide), pointer(kept_at, wide), pointer(parts_at, 0.0)
@@ -266,13 +302,17 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
     width = rows * length
     batch = max(1, min(MOST, BATCH // (runs * length)))
     often = max(1, ROWS * rows // (runs * batch)) * batch
-    scratch = np.empty(3 * MOST + 6 * width)
+    told = dw_at != 0 or db_at != 0
+    scratch = np.zeros(3 * MOST + 6 * width)
+    totals = np.zeros(4 * width if told else 1)
+    folded = pointer(totals.ctypes.data, 0.0)
     at = scratch.ctypes.data
     slopes, sums = pointer(at, 0.0), pointer(at + 24 * MOST, 0.0)
     dw, db = pointer(at + 24 * MOST + 32 * width, wide), pointer(at + 24 * MOST + 40 * width, wide)
     for block in range(first, last):
         start_set, end_set = block * shape[14], min((block + 1) * shape[14], sets)
-        scratch[:] = 0.0
+        if block > first:
+            scratch[:] = 0.0
         for begin in range(start_set, end_set, batch):
             end = min(begin + batch, end_set)
             for s in range(begin, end):
@@ -294,7 +334,12 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
                 scale, slope, level = like(slopes[at], zero), like(slopes[at + 1], zero), like(slopes[at + 2], zero)
                 for p in range(runs):
                     at = start + p * stride
-                    if shape[16]:
+                    if flat(shape):
+                        lift_each_summed(
+                            dy, x, dx, at, length, unit, -mean, rstd, offset, scale, level, weight, row * length, dw,
+                            db, row * length,
+                        )  # fmt: skip
+                    elif shape[16]:
                         pull_each_past(
                             dy, x, dx, at, length, unit, -mean, rstd, offset, scale, slope, level, weight,
                             row * length, dw, db, row * length,
@@ -307,10 +352,16 @@ def backward_each(first, last, token, wide, shape_at, limits_at, dy_at, x_at, dx
             if (end - start_set) % often == 0 or end == end_set:
                 carry(dw, db, sums, width)
         for i in range(width):
-            found[2 * block * width + i] = sums[i] + sums[width + i]
-            found[(2 * block + 1) * width + i] = sums[2 * width + i] + sums[3 * width + i]
+            a, t = sums[i] + sums[width + i], sums[2 * width + i] + sums[3 * width + i]
+            if told:
+                add_to(folded, i, width, a)
+                add_to(folded, 2 * width + i, width, t)
+            elif parts_at:
+                found[2 * block * width + i], found[(2 * block + 1) * width + i] = a, t
+    if told:
+        _tell(folded, width, dw_at, db_at, wide)
     fence()
-    scratch[0] = 0.0
+    scratch[0] = totals[0] = 0.0
 
 
 @njit(**EXACT)
@@ -324,9 +375,9 @@ def carry(dw, db, sums, width):
 
 
 @kernel
-def fold(first, last, wide, shape_at, items, width, rows, parts_at, out_at):
+def fold(first, last, wide, shape_at, items, width, rows, parts_at, dw_at, db_at):
     """The sums of sets or blocks added up, in their order, for each element of the weight."""
-    shape, found, out = pointer(shape_at, 0), pointer(parts_at, 0.0), pointer(out_at, wide)
+    shape, found = pointer(shape_at, 0), pointer(parts_at, 0.0)
     for _ in range(first, last):  # there is only one
         scratch = np.zeros(4 * rows * width)
         sums, half = pointer(scratch.ctypes.data, 0.0), rows * width
@@ -335,7 +386,5 @@ def fold(first, last, wide, shape_at, items, width, rows, parts_at, out_at):
             for i in range(width):
                 add_to(sums, at + i, half, found[2 * s * width + i])
                 add_to(sums, 2 * half + at + i, half, found[(2 * s + 1) * width + i])
-        for i in range(half):
-            out[i] = like(sums[i] + sums[half + i], wide)
-            out[half + i] = like(sums[2 * half + i] + sums[3 * half + i], wide)
+        _tell(sums, half, dw_at, db_at, wide)
         scratch[0] = 0.0

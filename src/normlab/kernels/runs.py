@@ -24,12 +24,25 @@ from .rows import (
     carry,
     centre_of,
     find_unit,
+    flat,
     inverse,
     keep_slopes,
     place,
 )  # fmt: skip
 from .streams import pull_each_past, pull_past, write_each_past, write_past
-from .sums import moments, near, plus, pull, pull_each_summed, pull_sums, pull_sums_each, write, write_each
+from .sums import (
+    lift,
+    lift_each_summed,
+    moments,
+    near,
+    plus,
+    pull,
+    pull_each_summed,
+    pull_sums,
+    pull_sums_each,
+    write,
+    write_each,
+)  # fmt: skip
 
 __all__ = [
     "PIECE", "group_of", "measure_slots", "pull_each_pieces", "pull_slots", "settle", "settle_pull", "slots_of",
@@ -208,7 +221,9 @@ def pull_slots(first, last, token, wide, shape_at, group, slots, dy_at, x_at, dx
         w = float(load(weight, where)) if weight_at else 1.0
         scale, slope, level = slopes[3 * s] * w, like(slopes[3 * s + 1], zero), like(slopes[3 * s + 2], zero)
         by = like(scale, zero)
-        if shape[16]:
+        if flat(shape):
+            lift(dy, dx, at, count, by, level)
+        elif shape[16]:
             pull_past(dy, x, dx, at, count, unit, centre, rstd, offset, by, slope, level)
         else:
             pull(dy, x, dx, at, count, unit, centre, rstd, offset, by, slope, level)
@@ -240,7 +255,11 @@ def pull_each_pieces(
             offset = -kept[RESIDUE * sets + s] * rstd
             scale, slope = like(slopes[3 * s], zero), like(slopes[3 * s + 1], zero)
             level = like(slopes[3 * s + 2], zero)
-            if shape[16]:
+            if flat(shape):
+                lift_each_summed(
+                    dy, x, dx, at, count, unit, centre, rstd, offset, scale, level, weight, where, dw, db, 0
+                )  # fmt: skip
+            elif shape[16]:
                 pull_each_past(
                     dy, x, dx, at, count, unit, centre, rstd, offset, scale, slope, level, weight, where, dw, db, 0
                 )  # fmt: skip

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..pattern import Plan
-from . import columns, pool, rows, runs
+from . import columns, pool, rows, running, runs
 from .collapse import Problem, collapse
 from .columns import Rule
 from .halves import compute_dtype
 from .layouts import Layout, lay_out
 from .lines import BYTES
-from .pages import ask_for_large
+from .pages import LEAST_BYTES, ask_for_large
 
 __all__ = ["Form", "Standardizer", "prepare"]
 
@@ -53,12 +53,13 @@ class Standardizer:
         self.problem, self.form, self.layout, self.beside = problem, form, layout, beside
         self.wide = compute_dtype(form.stored)
         kind = rows.NOTHING if form.spread is None else RULES[form.eps_rule] if form.eps else rows.INSIDE
-        self.rule = Rule(form.centre, form.spread in ("std", "rms"), kind, form.eps)
+        self.rule = Rule(form.centre, form.spread in ("std", "rms"), kind, float(form.eps))
         self.tokens = (form.stored.type(0), self.wide.type(0))
         held = problem.order
         where = [k for k in held if form.affine is not None and form.affine[k] > 1]
         self.in_order = where == sorted(where)
         self.limits = _limits(self.wide, form.eps)
+        self.bytes = problem.size * form.stored.itemsize
         if layout is None:
             return
         p = layout.problem
@@ -79,15 +80,20 @@ class Standardizer:
         self.fixed = (self.shape.ctypes.data, self.limits.ctypes.data)
         self.past = self.shape.copy()
         self.past[-1] = 1
-        large, run = p.size * form.stored.itemsize >= PAST_BYTES, part * form.stored.itemsize
+        self.here = (*self.tokens, *self.fixed)
+        self.sets, self.swept = p.sets, p.size
+        self.items = -(-p.sets // self.block) if layout.each else p.sets  # blocks whose sums are added up
+        self.back = rows.backward_each if layout.each else rows.backward
+        self.by_set = (self.weights, 1) if layout.each else (layout.width, layout.rows)
+        large, run = self.bytes >= PAST_BYTES, part * form.stored.itemsize
         self.past_anywhere = large and run >= MANY_BYTES
         self.past_from_lines = large and run >= LINES_BYTES and run % BYTES == 0
 
-    def _writing(self, address: int) -> tuple[int, int]:
-        """`fixed`, for an output at this address."""
+    def _writing(self, address: int) -> tuple[Any, ...]:
+        """`here`, for an output at this address."""
         if self.past_anywhere or (self.past_from_lines and address % BYTES == 0):
-            return self.past.ctypes.data, self.fixed[1]
-        return self.fixed
+            return (*self.tokens, self.past.ctypes.data, self.fixed[1])
+        return self.here
 
     def flat(self, weight: np.ndarray | None) -> np.ndarray | None:
         """A weight that broadcasts over the split axes, as it lies in memory, in the dtype that is computed with."""
@@ -108,7 +114,8 @@ class Standardizer:
         self, x_at: int, y_at: int, weight: np.ndarray | None, bias: np.ndarray | None, kept: np.ndarray
     ) -> bool:
         """Write y and `kept`, (5, sets): see `rows`. False: these numbers are not for kernels."""
-        ask_for_large(y_at, self.problem.size * self.form.stored.itemsize)
+        if self.bytes >= LEAST_BYTES:
+            ask_for_large(y_at, self.bytes)
         if self.beside:
             columns.forward(
                 self.problem, self.form.stored, x_at, y_at, self.rule, weight, bias, kept, self.limits, self.form.known
@@ -116,17 +123,18 @@ class Standardizer:
             return True
         layout, size = self.layout, self.problem.size
         assert layout is not None
-        weight, bias = self._weights(weight, bias)
-        if layout.each and weight is None and bias is not None:
-            weight = np.ones_like(bias)
+        if not isinstance(weight, int):
+            weight, bias = self._weights(weight, bias)
+            if layout.each and weight is None and bias is not None:
+                weight = np.ones_like(bias)
         ends = (_at(weight), _at(bias), _at(kept))
         if not self.long:
-            arguments = (*self.tokens, *self._writing(y_at), x_at, y_at, *ends)
-            pool.run(rows.forward, layout.problem.sets, arguments, elements=2 * size)
+            arguments = (*self._writing(y_at), x_at, y_at, *ends)
+            pool.run(rows.forward, self.sets, arguments, elements=2 * size)
             return True
         if not self.form.known:
             self._measure(x_at, kept)
-        cut = (*self.tokens, self._writing(y_at)[0], self.group, self.slots)
+        cut = (*self._writing(y_at)[:3], self.group, self.slots)
         pool.run(runs.write_slots, self._groups, (*cut, x_at, y_at, *ends), elements=size)
         return True
 
@@ -149,40 +157,66 @@ class Standardizer:
             if state.any():
                 pool.run(runs.measure_slots, self._groups, (*self._cut, x_at, *held), elements=size)
 
+    def read(self, mean_at: int, var_at: int, kept_at: int) -> None:
+        """See `running.read`."""
+        sets = self.problem.sets
+        given = (self.tokens[1], sets, int(self.rule.centre), self.rule.eps, mean_at, var_at, kept_at)
+        pool.spread(running.read, sets, given, 1)
+
+    def move(self, momentum: float, biased: bool, kept_at: int, mean_at: int, var_at: int) -> None:
+        """See `running.move`."""
+        sets, count = self.problem.sets, self.problem.count
+        factor = 1.0 if biased else count / max(count - 1, 1)
+        pool.spread(running.move, sets, (self.tokens[1], sets, momentum, factor, kept_at, mean_at, var_at), 1)
+
     def backward(
-        self, dy_at: int, x_at: int, dx_at: int, weight: np.ndarray | None, kept: np.ndarray, parameters: bool
-    ) -> tuple[np.ndarray, np.ndarray] | None:
-        """Write dx; the gradients of weight and bias, flat, where `parameters` are wanted (affine forms only)."""
-        ask_for_large(dx_at, self.problem.size * self.form.stored.itemsize)
+        self, dy_at: int, x_at: int, dx_at: int, weight: np.ndarray | None, kept: np.ndarray, parameters: bool,
+        into: tuple[int, int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
+        """Write dx; the gradients of weight and bias, flat, where `parameters` are wanted (affine forms only).
+
+        `into`: where the two go, if not to new memory; where the kernels can (`straight`), and 0 for none.
+        """
+        if self.bytes >= LEAST_BYTES:
+            ask_for_large(dx_at, self.bytes)
         if self.beside:
             found = columns.backward(
                 self.problem, self.form.stored, dy_at, x_at, dx_at, self.rule, weight, kept, self.form.known
             )
             return (found[0].astype(self.wide), found[1].astype(self.wide)) if parameters else None
-        layout, size = self.layout, self.problem.size
+        layout = self.layout
         assert layout is not None
-        (weight,) = self._weights(weight)
-        if layout.each and weight is None:
-            weight = np.ones(self.weights, self.wide)
-        ends = (dy_at, x_at, dx_at, _at(weight), _at(kept))
-        p = layout.problem
+        if not isinstance(weight, int):
+            (weight,) = self._weights(weight)
+            if layout.each and weight is None:
+                weight = np.ones(self.weights, self.wide)
+        out = None
+        if parameters and into is None:
+            out = np.empty((2, self.weights), self.wide)
+            into = (_at(out[0]), _at(out[1]))
+        self._pull(dy_at, x_at, dx_at, weight, kept, into if parameters else None)
+        return None if out is None else (layout.take_in(out[0]), layout.take_in(out[1]))
+
+    def _pull(self, dy_at: int, x_at: int, dx_at: int, weight: Any, kept: Any, into: tuple[int, int] | None) -> None:
+        items, ends = self.items, (dy_at, x_at, dx_at, _at(weight), _at(kept))
         if self.long:
-            items, parts = self._pull_long(dy_at, x_at, dx_at, weight, kept, parameters)
-        elif layout.each:
-            items = -(-p.sets // self.block)
-            parts = np.empty((items, 2, self.weights))
-            arguments = (*self.tokens, *self._writing(dx_at), *ends, _at(parts))
-            pool.run(rows.backward_each, items, arguments, elements=3 * size)
+            items, parts = self._pull_long(dy_at, x_at, dx_at, weight, kept, into is not None)
         else:
-            items, parts = p.sets, np.empty((p.sets, 2, layout.width) if parameters else 0)
-            arguments = (*self.tokens, *self._writing(dx_at), *ends, _at(parts) if parameters else 0)
-            pool.run(rows.backward, p.sets, arguments, elements=3 * size)
-        if not parameters:
-            return None
-        out = np.empty((2, self.weights), self.wide)
-        by_set = (layout.width, layout.rows) if not layout.each else (self.weights, 1)
-        pool.run(rows.fold, 1, (self.tokens[1], self.fixed[0], items, *by_set, _at(parts), _at(out)), elements=0)
-        return layout.take_in(out[0]), layout.take_in(out[1])
+            many, here = pool.share(items, 3 * self.swept), self._writing(dx_at)
+            if many == 1 or into is None:
+                pool.spread(self.back, items, (*here, *ends, 0, *(into or (0, 0))), many)
+                return
+            parts = np.empty((items, 2, self.by_set[0]))
+            pool.spread(self.back, items, (*here, *ends, _at(parts), 0, 0), many)
+        if into is not None:
+            pool.run(rows.fold, 1, (self.tokens[1], self.fixed[0], items, *self.by_set, _at(parts), *into), elements=0)
+
+    @property
+    def straight(self) -> bool:
+        """Whether gradients of weight and bias come as these lie in memory, so that they can be written there."""
+        layout = self.layout
+        own = layout is not None and (not layout.each or layout.own == (layout.problem.length, 1))
+        return own and not self.beside and self.in_order
 
     def _pull_long(
         self, dy_at: int, x_at: int, dx_at: int, weight: np.ndarray | None, kept: np.ndarray, parameters: bool
@@ -202,10 +236,10 @@ class Standardizer:
         pool.run(runs.settle_pull, p.sets, settled, elements=found.size)
         ends = (dy_at, x_at, dx_at, *held, _at(slopes))
         if layout.each:
-            arguments = (*self.tokens, self._writing(dx_at)[0], group, *ends, parts_at)
+            arguments = (*self._writing(dx_at)[:3], group, *ends, parts_at)
             pool.run(runs.pull_each_pieces, items * self.pieces, arguments, elements=2 * size)
         else:
-            cut = (*self.tokens, self._writing(dx_at)[0], self.group, self.slots)
+            cut = (*self._writing(dx_at)[:3], self.group, self.slots)
             pool.run(runs.pull_slots, self._groups, (*cut, *ends), elements=2 * size)
         return items, parts
 

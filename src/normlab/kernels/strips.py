@@ -14,7 +14,10 @@ from .compiling import EXACT, SUMMED
 from .halves import bump, like, load, muladd, store, sub
 from .sums import plus
 
-__all__ = ["DEEP", "apply", "apply_by_row", "measure", "pull", "pull_by_row", "pull_sums", "pull_sums_by_row"]
+__all__ = [
+    "DEEP", "apply", "apply_by_row", "lift", "lift_by_row", "measure", "pull", "pull_by_row", "pull_sums",
+    "pull_sums_by_row",
+]  # fmt: skip
 
 ROWS = 16
 # Blocks of so many rows are measured in one sweep, about a value near the mean of each column.
@@ -344,3 +347,29 @@ def pull_by_row(dy, x, dx, at, stride, rows, cols, mean, rstd, offset, slope, le
     """dx = dy * weight * rstd + z * slope + level, with a weight for each row."""
     for p in range(rows):
         _pull_row_weighted(dy, x, dx, at + p * stride, cols, mean, rstd, offset, slope, level, weight[p])
+
+
+@njit(**EXACT)
+def _lift_row(dy, dx, at, cols, scale, level):
+    for j in range(cols):
+        store(dx, at + j, muladd(load(dy, at + j), load(scale, j), load(level, j)))
+
+
+@njit(**EXACT)
+def lift(dy, dx, at, stride, rows, cols, scale, level):
+    """dx = dy * scale + level: nothing flows back through a spread, so what x is, were it NaN, is not asked."""
+    for p in range(rows):
+        _lift_row(dy, dx, at + p * stride, cols, scale, level)
+
+
+@njit(**EXACT)
+def _lift_row_weighted(dy, dx, at, cols, rstd, level, w):
+    for j in range(cols):
+        store(dx, at + j, muladd(load(dy, at + j) * w, load(rstd, j), load(level, j)))
+
+
+@njit(**EXACT)
+def lift_by_row(dy, dx, at, stride, rows, cols, rstd, level, weight):
+    """`lift` with a weight for each row."""
+    for p in range(rows):
+        _lift_row_weighted(dy, dx, at + p * stride, cols, rstd, level, weight[p])

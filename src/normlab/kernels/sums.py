@@ -21,8 +21,8 @@ from .compiling import EXACT, INLINE, SUMMED
 from .halves import bump, like, load, muladd, store
 
 __all__ = [
-    "largest", "moments", "near", "plus", "pull", "pull_each_summed", "pull_sums", "pull_sums_each",
-    "write", "write_each",
+    "largest", "lift", "lift_each_summed", "moments", "near", "plus", "pull", "pull_each_summed", "pull_sums",
+    "pull_sums_each", "write", "write_each",
 ]  # fmt: skip
 
 BLOCK = 1024
@@ -168,6 +168,24 @@ def pull(dy, x, dx, start, count, unit, centre, rstd, offset, scale, slope, leve
     for i in range(count):
         z = muladd(muladd(load(x, start + i), unit, centre), rstd, offset)
         store(dx, start + i, muladd(load(dy, start + i), scale, muladd(z, slope, level)))
+
+
+@njit(**INLINE)
+def lift(dy, dx, start, count, scale, level):
+    """dx = g * scale + level: nothing flows back through a spread, so what x is, were it NaN, is not asked."""
+    for i in range(count):
+        store(dx, start + i, muladd(load(dy, start + i), scale, level))
+
+
+@njit(**INLINE)
+def lift_each_summed(dy, x, dx, start, count, unit, centre, rstd, offset, scale, level, weight, at, dw, db, to):
+    """`lift` with a weight for each element, and the sums of `pull_each_summed`."""
+    for i in range(count):
+        z = muladd(muladd(load(x, start + i), unit, centre), rstd, offset)
+        given = load(dy, start + i)
+        store(dx, start + i, muladd(given * load(weight, at + i), scale, level))
+        bump(dw, to + i, given * z)
+        bump(db, to + i, given)
 
 
 @njit(**INLINE)

@@ -31,7 +31,7 @@ class OnRay:
         self._trial = trial
         self._joined = not self._ray.is_initialized()
         self._stdout = sys.stdout
-        sys.stdout = Aside(sys.stdout)  # type: ignore[assignment]
+        sys.stdout = Aside(sys.stdout)
         try:
             if self._joined:
                 _join(self._ray, address)

@@ -40,6 +40,8 @@ class Decided(NamedTuple):
     wide: torch.dtype
     whole: bool  # running statistics are one for each set, in the order of memory
     direct: bool  # parameters are read where they lie
+    straight: bool  # and their gradients written likewise
+    shared: bool  # large enough for several threads
 
 
 def is_plain(a: Tensor) -> bool:
@@ -82,6 +84,7 @@ def decide_for(
     running: tuple[int, ...] | None = None,
 ) -> Decided | None:  # fmt: skip
     """The kernels for x in memory; `running`: the shape in which running statistics broadcast, where there are any."""
+    from ..kernels import pool
     from ..kernels.standardizing import Form, prepare
 
     if x.data_ptr() % x.element_size():
@@ -94,9 +97,12 @@ def decide_for(
         return None
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
     whole = running is not None and math.prod(running) == found.problem.sets and found.problem.back in ((), (0,))
+    learnt = looks_of(weight[0]), looks_of(bias[0])
+    direct = _direct(found, weight[1] is None, affine is None)
+    straight = direct and found.straight and all(looks is None or looks[1] is wide for looks in learnt)
     return Decided(
-        found, plan, rule, weight[1], bias[1], running, (looks_of(weight[0]), looks_of(bias[0])), wide, whole,
-        _direct(found, weight[1] is None),
+        found, plan, rule, weight[1], bias[1], running, learnt, wide, whole, direct, straight,
+        x.numel() >= pool.WORTH_ELEMENTS // 2,  # a backward pass counts three times
     )  # fmt: skip
 
 
@@ -105,14 +111,14 @@ def looks_of(a: Tensor | None) -> Any:
     return None if a is None else (a.shape, a.dtype)
 
 
-def _direct(found: Any, bare: bool) -> bool:
+def _direct(found: Any, unweighted: bool, bare: bool) -> bool:
     """Whether the kernel takes weight and bias as they lie in memory, so that their addresses are enough."""
     layout, problem = found.layout, found.problem
     if not found.in_order:
         return False
     if found.beside:
         return problem.counts[1] == 1 and (bare or problem.counts[2:] == (problem.inner, problem.length))
-    return layout is not None and (not layout.each or (not bare and layout.own == (layout.problem.length, 1)))
+    return layout is not None and (not layout.each or (not unweighted and layout.own == (layout.problem.length, 1)))
 
 
 def fits(decided: Decided, weight: Tensor | None, bias: Tensor | None) -> bool:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy
 import torch
 from torch import Tensor
 from torch._C import _functorch
+from torch.autograd.graph import increment_version
 
 from .. import kernels, traced
 from ..calling import Rule
+from ..kernels import pool
 from ..pattern import Plan
 from .arrays import FACE, widen
 from .deciding import Decided, Learnt, decide_for, looks_of, sees_memory
 
-__all__ = ["backward", "differentiated", "measured", "move", "of_line", "run"]
+__all__ = ["backward", "differentiated", "measured", "move", "of_line", "run", "threads_of_torch"]
 
-MEAN, RESIDUE, RSTD, SQUARE, UNIT = range(5)  # rows of what a kernel keeps of each set
+UNIT = 4  # the row of what a kernel keeps of each set in which its units are
 
 
 def of_line(x: Tensor, plan: Plan, rule: Rule, learnt: Any, targets: Any) -> Tensor | None:
@@ -46,9 +47,7 @@ def run(
             or (bias is not None and bias.requires_grad)
         ):
             kept: list[Tensor] = []
-            # Function.apply itself first looks for what torch.func left behind: here there is none.
-            y = super(torch.autograd.Function, _Standardize).apply(x, weight, bias, running, decided, kept)
-            return y, kept[0]
+            return _apply(x, weight, bias, running, decided, kept), kept[0]
         return _forward(decided, x, weight, bias, running)
     except _Refused:
         return None
@@ -63,58 +62,61 @@ def _forward(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     found, y = decided.standardizer, torch.empty_like(x)
     kept = torch.empty((5, found.problem.sets), dtype=decided.wide)
-    if running is not None and not _given(decided, kept.numpy(), running):
+    if running is not None and not _given(decided, kept, *running):
         raise _Refused
     w, b, at = _parameters(decided, weight, bias, kept)
-    if not found.forward(x.data_ptr(), y.data_ptr(), w, b, at):
+    if decided.shared:
+        with threads_of_torch():
+            done = found.forward(x.data_ptr(), y.data_ptr(), w, b, at)
+    else:
+        done = found.forward(x.data_ptr(), y.data_ptr(), w, b, at)
+    if not done:
         raise _Refused
     return y, kept
 
 
+def threads_of_torch() -> Any:
+    """No more threads than torch has, nor than kernels may have."""
+    return pool.at_most(min(torch.get_num_threads(), pool.threads()))
+
+
 def _parameters(decided: Decided, weight: Tensor | None, bias: Tensor | None, kept: Tensor) -> tuple[Any, Any, Any]:
     """Weight, bias and what is kept as a kernel takes them: addresses where it can, for they cost a tenth of arrays."""
-    if decided.direct and _lies_ready(weight, decided.wide) and _lies_ready(bias, decided.wide):
+    wide = decided.wide
+    if (
+        decided.direct
+        and (weight is None or (weight.dtype is wide and weight.is_contiguous()))
+        and (bias is None or (bias.dtype is wide and bias.is_contiguous()))
+    ):
         return _at(weight), _at(bias), kept.data_ptr()
     flat = decided.standardizer.flat
     return flat(_array(weight, decided.weight)), flat(_array(bias, decided.bias)), kept.numpy()
 
 
-def _given(decided: Decided, kept: Any, running: tuple[Tensor, Tensor]) -> bool:
-    """Fill in statistics that are given; the usual ones in few steps."""
-    mean, var = (a.detach().numpy() for a in running)
+def _given(decided: Decided, kept: Tensor, mean: Tensor, var: Tensor) -> bool:
+    """Fill in statistics that are given; the usual ones in one step."""
     rule, found = decided.rule, decided.standardizer
-    if not (decided.whole and rule.eps and rule.eps_rule == "inside" and mean.dtype == kept.dtype == var.dtype):
-        from ..kernels.results import _recall
+    if decided.whole and rule.eps and rule.eps_rule == "inside" and _ready(mean, kept) and _ready(var, kept):
+        found.read(mean.data_ptr(), var.data_ptr(), kept.data_ptr())
+        return True
+    from ..kernels import results
 
-        return bool(_recall(found, decided.plan, kept, (mean, var)))
-    kept[MEAN], kept[SQUARE] = mean.reshape(-1) if rule.centre else 0.0, var.reshape(-1)
-    kept[RESIDUE], kept[UNIT] = 0.0, 1.0
-    with numpy.errstate(invalid="ignore"):
-        kept[RSTD] = 1.0 / numpy.sqrt(numpy.add(kept[SQUARE], rule.eps, dtype=numpy.float64))
-    return True
+    return bool(results.recall(found, decided.plan, kept.numpy(), (mean.detach().numpy(), var.detach().numpy())))
 
 
 def move(decided: Decided, kept: Tensor, mean: Tensor, var: Tensor, momentum: float, biased: bool) -> None:
-    """Move running statistics, of which there is one of each for every set, in place."""
-    k, count = kept.numpy(), decided.plan.count
-    unit = k[UNIT]
-    square = k[SQUARE] / (unit * unit)
-    if not biased:
-        square *= count / max(count - 1, 1)
-    middle = (k[MEAN] + k[RESIDUE]) / unit
-    ends = torch.from_numpy(middle), torch.from_numpy(square)
-    if mean.ndim != 1:  # one set, and scalars
-        ends = ends[0].view(mean.shape), ends[1].view(mean.shape)
-    mean.lerp_(ends[0], momentum)
-    var.lerp_(ends[1], momentum)
+    """Move running statistics, of which there is one of each for every set, `kept`'s dtype, in place."""
+    at = kept.data_ptr(), mean.data_ptr(), var.data_ptr()
+    decided.standardizer.move(float(momentum), biased, *at)
+    increment_version((mean, var))
 
 
-def _lies_ready(a: Tensor | None, wide: torch.dtype) -> bool:
-    return a is None or (a.dtype is wide and a.is_contiguous())
+def _ready(a: Tensor, kept: Tensor) -> bool:
+    return a.dtype is kept.dtype and a.is_contiguous()
 
 
-def _at(a: Tensor | None) -> int | None:
-    return None if a is None else a.data_ptr()
+def _at(a: Tensor | None) -> int:
+    return 0 if a is None else a.data_ptr()
 
 
 def _array(a: Tensor | None, shape: tuple[int, ...] | None) -> Any:
@@ -148,8 +150,12 @@ class _Standardize(torch.autograd.Function):
             given = (widen(running[0]).reshape(shape), widen(running[1]).reshape(shape)) if running else None
             found = differentiated(decided.plan, decided.rule, dy, x, *learnt, given, wanted)
         else:
-            found = backward(decided, dy, x, weight, kept, any(ctx.needs_input_grad[1:3]))
+            found = backward(decided, dy, x, weight, kept, True in ctx.needs_input_grad[1:3])
         return *found, None, None, None
+
+
+# Function.apply itself first looks for what torch.func left behind: whoever comes here has found that there is none.
+_apply: Any = super(torch.autograd.Function, _Standardize).apply
 
 
 def backward(
@@ -160,11 +166,21 @@ def backward(
     if dy.stride() != x.stride() or dy.data_ptr() % dy.element_size():
         dy = torch.empty_like(x).copy_(dy)
     w, _, at = _parameters(decided, weight, None, kept)
-    sums = found.backward(dy.data_ptr(), x.data_ptr(), dx.data_ptr(), w, at, wanted)
-    if sums is None:
-        return dx, None, None
-    dweight = None if weight is None else _own(found, sums[0], decided.weight, *decided.learnt[0])
-    dbias = None if decided.bias is None else _own(found, sums[1], decided.bias, *decided.learnt[1])
+    given = (dy.data_ptr(), x.data_ptr(), dx.data_ptr(), w, at, wanted)
+    dweight = dbias = into = None
+    if wanted and decided.straight:
+        looks, other = decided.learnt
+        dweight = None if looks is None else torch.empty(looks[0], dtype=looks[1])
+        dbias = None if other is None else torch.empty(other[0], dtype=other[1])
+        into = _at(dweight), _at(dbias)
+    if decided.shared:
+        with threads_of_torch():
+            sums = found.backward(*given, into)
+    else:
+        sums = found.backward(*given, into)
+    if sums is not None:
+        dweight = None if weight is None else _own(found, sums[0], decided.weight, *decided.learnt[0])
+        dbias = None if decided.bias is None else _own(found, sums[1], decided.bias, *decided.learnt[1])
     return dx, dweight, dbias
 
 

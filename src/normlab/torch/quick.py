@@ -55,7 +55,7 @@ def again(layer: Any, x: Any) -> Tensor | None:
         return None if made is None else made[0]
     options = layer.blueprint.options
     momentum = options["momentum"]
-    if momentum is None or mean.dtype is not decided.wide or var.dtype is not decided.wide:
+    if momentum is None or not all(a.dtype is decided.wide and a.is_contiguous() for a in (mean, var)):
         return None
     made = eager.run(decided, x, weight, bias)
     if made is not None and not recomputing():

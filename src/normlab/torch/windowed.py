@@ -14,6 +14,7 @@ from ..operations import Operations
 from ..windowing import Window, through_window
 from .arrays import Namespace, narrow, widen
 from .deciding import sees_memory
+from .eager import threads_of_torch
 
 __all__ = ["run"]
 
@@ -54,7 +55,9 @@ class _Windowed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
         y = torch.empty_like(x)
-        if kernels.window_power(_seen(x), *window, out=_seen(y)) is None:
+        with threads_of_torch():
+            done = kernels.window_power(_seen(x), *window, out=_seen(y))
+        if done is None:
             raise _Refused
         ctx.save_for_backward(x)
         ctx.window = window
@@ -68,7 +71,9 @@ class _Windowed(torch.autograd.Function):
         if torch.is_grad_enabled() or not sees_memory(dy) or torch._C._functorch.is_legacy_batchedtensor(dy):
             return _differentiated(ctx.window, dy, x), None
         dx = torch.empty_like(x)
-        if kernels.window_power_backward(_seen(dy), _seen(x), *ctx.window, out=_seen(dx)) is None:
+        with threads_of_torch():
+            done = kernels.window_power_backward(_seen(dy), _seen(x), *ctx.window, out=_seen(dx))
+        if done is None:
             return _differentiated(ctx.window, dy, x), None
         return dx, None
 
