@@ -102,7 +102,7 @@ REFUSED: list[tuple[list[str], int, list[str]]] = [
     (["report", "data.csv", "-o", "a.json"], 2, ["a.json", ".html"]),
     (["report", "data.csv", "-o", "missing/a.html"], 5, ["missing"]),
     (["info", "extras"], 2, ["'extras'"]),
-    (["train"], 2, ["unknown verb 'train'", "compare"]),
+    (["trian"], 2, ["unknown verb 'trian'", "train"]),
     (["comparre"], 2, ["compare"]),
     ([""], 2, ["unknown verb ''"]),
     (["--verison"], 2, ["--version"]),

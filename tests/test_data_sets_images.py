@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_files import IDX_CODES, cifar_bytes, cifar_pixel, digits_like, idx_bytes, idx_header, pgm, write_mnist
-from normlab.data import limits, load
+from normlab.data import load
 from normlab.data.idx import read_idx_file
 from normlab.data.portable_maps import read_portable_map
 from normlab.errors import NormlabError, ReadWriteError, ShapeError, UsageError
@@ -31,6 +31,7 @@ def test_the_four_files_of_mnist_are_found(packed: bool, point: bool, given_as: 
     np.testing.assert_allclose(made.test_x[:, 0], test_x / 255, rtol=1e-6)
     assert (made.y.tolist(), made.test_y.tolist()) == (y.tolist(), test_y.tolist())
     assert any("t10k-images" in note["en"] for note in made.notes)
+    assert made.name == (path if given_as != "labels" else next(tmp_path.glob("train-images*"))).name
 
 
 def test_without_a_test_set_the_images_are_split(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_the_batches_of_cifar_10_are_put_together_with_their_names(tmp_path: Pat
     for batch in (1, 2):
         (tmp_path / f"data_batch_{batch}.bin").write_bytes(cifar_bytes([(3,), (5,), (3,)], first=batch))
     (tmp_path / "test_batch.bin").write_bytes(cifar_bytes([(5,)], first=9))
-    names = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     (tmp_path / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
     made = load(tmp_path)
     assert (made.x.shape, made.test_x.shape) == ((6, 3, 32, 32), (1, 3, 32, 32))

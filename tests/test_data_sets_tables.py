@@ -11,7 +11,15 @@ import pytest
 
 from data_files import npy_bytes, npz_bytes
 from normlab.data import limits, load
-from normlab.errors import DtypeError, NonFiniteError, NormlabError, ReadWriteError, ShapeError, UnknownNameError, UsageError
+from normlab.errors import (
+    DtypeError,
+    NonFiniteError,
+    NormlabError,
+    ReadWriteError,
+    ShapeError,
+    UnknownNameError,
+    UsageError,
+)
 
 Written = Callable[[str], Path]
 X = np.arange(24.0).reshape(12, 2)
@@ -63,10 +71,10 @@ def test_the_class_is_found(content: str, classes: str, features: int, column: i
 
 
 def test_rows_keep_their_class_and_their_numbers(csv: Written) -> None:
-    made = load(csv("a,y,b\n" + "".join(f"{i},{'odd' if i % 2 else 'even'},{-i}.5\n" for i in range(20))), standardize=False)
+    made = load(csv("a,y,b\n" + "".join(f"{i},{'odd' if i % 2 else 'even'},-{i}.5\n" for i in range(20))), standardize=False)
     rows = np.concatenate([made.x, made.test_x])
     labels = [made.classes[k] for k in (*made.y, *made.test_y)]
-    assert sorted(rows[:, 0].tolist()) == list(range(20)) and (rows[:, 1] == -rows[:, 0] + np.where(rows[:, 0] > 0, -0.5, -0.5)).all()
+    assert sorted(rows[:, 0].tolist()) == list(range(20)) and (rows[:, 1] == -rows[:, 0] - 0.5).all()
     assert all((label == "odd") == (row[0] % 2 == 1) for row, label in zip(rows.tolist(), labels, strict=True))
 
 
@@ -158,7 +166,7 @@ def test_an_archive_is_refused_with_the_reason(
         ("{'descr': '<f8'}", ReadWriteError, "no readable NumPy array"),
     ],
 )
-def test_a_hostile_header_is_an_error_and_costs_no_memory(header: str, kind: type[NormlabError], said: str, tmp_path: Path) -> None:
+def test_a_hostile_header_is_an_error(header: str, kind: type[NormlabError], said: str, tmp_path: Path) -> None:
     label = io.BytesIO()
     np.save(label, Y)
     path = tmp_path / "rows.npz"
@@ -180,7 +188,7 @@ def test_an_archive_that_unpacks_to_very_much_is_refused(tmp_path: Path, monkeyp
 def test_what_is_no_archive_is_said(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "rows.npz"
     path.write_bytes(content)
-    with pytest.raises(ReadWriteError, match="no readable .npz archive"):
+    with pytest.raises(ReadWriteError, match=r"no readable \.npz archive"):
         load(path)
 
 
@@ -193,9 +201,9 @@ def test_a_path_that_leads_nowhere_is_said(folder: Path) -> None:
     (folder / "empty").mkdir()
     with pytest.raises(ReadWriteError, match=r"row\.csv: there is no such file\. Did you mean rows\.csv"):
         load("row.csv")
-    with pytest.raises(ReadWriteError, match="no such data set, and no such file. Did you mean spirals"):
+    with pytest.raises(ReadWriteError, match=r"no such data set, and no such file\. Did you mean spirals"):
         load("spiral:n=30")
-    with pytest.raises(ReadWriteError, match="no such data set, and no such file. Known names: digits, moons"):
+    with pytest.raises(ReadWriteError, match=r"no such data set, and no such file\. Known names: digits, moons"):
         load("imagenet22k")
     with pytest.raises(UsageError, match=r"notes\.txt: \.npz, \.csv, IDX .* are required, got the ending '\.txt'"):
         load("notes.txt")

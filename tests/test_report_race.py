@@ -79,6 +79,13 @@ def test_the_parts_stand_in_the_order_in_which_they_are_read() -> None:
     assert page.index(Reader(page).tags and '<h1 class="verdict"') < places[0]
 
 
+def test_a_network_without_layers_below_the_classifier_has_no_strip() -> None:
+    run = racing.told_apart()
+    for one in run["arms"]:
+        one["layers"] = [[] for _ in one["layers"]]
+    assert 'id="c1-s-time"' not in render([run]) and "layers-1" not in figures(run, "en")
+
+
 def test_the_headline_is_the_first_sentence_and_with_one_arm_its_accuracy() -> None:
     run = racing.told_apart()
     found = re.search(r'<h1 class="verdict"><span lang="en">(.*?)</span>', render([run]))

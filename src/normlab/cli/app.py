@@ -17,8 +17,8 @@ __all__ = ["VERBS", "normlab", "serve"]
 
 VERBS = {
     "compare": N_("show what a normalization does to the signal and the gradient, layer by layer"),
-    "sweep": N_("train a grid of settings; what is interrupted continues where it was"),
     "train": N_("train the same network under several normalizations, each at its best learning rate"),
+    "sweep": N_("train a grid of settings; what is interrupted continues where it was"),
     "bench": N_("time every method on every face beside its peers, on this machine"),
     "advise": N_("say which normalization suits your data, batch and network, and why"),
     "guide": N_("explain the techniques: when, why, formula, worked case, code"),

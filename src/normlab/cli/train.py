@@ -24,7 +24,7 @@ FIRST_SEEDS = 5
 
 @verb(
     "train",
-    usage="[METHOD ...] [--data NAME|FILE] [-o FILE.html] ...",
+    usage="[METHOD ...] [--data NAME] [-o FILE.html] ...",
     help=N_(
         "Train the same network under each METHOD, from the same weights on the same rows, each at the best of a few "
         "learning rates, and say which ones the seeds can tell apart. A METHOD is as in 'normlab compare'; without "

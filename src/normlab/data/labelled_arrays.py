@@ -57,7 +57,7 @@ def _check(file: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise DtypeError(f"{file}: numbers are required, and numbers or text as labels, got dtype {dtype}.")
     count = math.prod(shape)
     if count > MAX_VALUES or count * dtype.itemsize > MAX_BYTES:
-        came = f"got {count:,} of {dtype.itemsize} bytes"
+        came = f"got {count:,} of {dtype.itemsize:,} bytes"
         raise UsageError(
             f"{file}: at most {MAX_VALUES:,} values and {MAX_BYTES:,} bytes an array are read, {came}.",
             hint="Take a part of the rows, or save pixels as uint8.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def _find(what: Any, seed: int) -> Source:
 
 def _read(path: Path) -> Source:
     if path.is_dir():
-        return _read_folder(path)
+        return replace(_read_folder(path), name=path.resolve().name)  # of "." too
     with reading(path):
         if not path.exists():
             _refuse_name(path)

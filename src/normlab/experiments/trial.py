@@ -68,8 +68,9 @@ def trial(parameters: Mapping[str, Any], *, checkpoint: Path | None = None) -> d
         ]
     lines = grid(runs, 1 / len(dataset.classes), len(dataset.test_y))
     best = next(run for run in runs if run.slot.lr == chosen(lines)["lr"])
+    told = ("test_accuracy", "test_loss")  # a table that has room for few shows these
     return {
-        **best.final, "lr": best.slot.lr, "stopped": best.stopped, "step": best.step, "layer": best.layer,
+        **{name: best.final[name] for name in told}, **best.final, "lr": best.slot.lr, "stopped": best.stopped, "step": best.step, "layer": best.layer,
         "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
 

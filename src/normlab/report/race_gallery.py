@@ -34,7 +34,8 @@ class Section:
 
 def sections(document: Document, lang: str) -> list[Section]:
     """The parts that hold pictures."""
-    return [_curves(document, lang), _modes(document, lang), _grid(document, lang), _over_time(document, lang)]
+    found = [_curves(document, lang), _modes(document, lang), _grid(document, lang)]
+    return [*found, _over_time(document, lang)] if _watched(document) else found
 
 
 def figures(document: Document, lang: str) -> dict[str, str]:
@@ -52,7 +53,7 @@ def figures(document: Document, lang: str) -> dict[str, str]:
     if (rates := _rates(document)) is not None:
         made["learning-rates"] = (grid_picture(arms, rates, lang), both("Validation accuracy at each learning rate"))
     scale = decades(arms)
-    for k, arm in enumerate(arms, 1):
+    for k, arm in enumerate(_watched(document), 1):
         made[f"layers-{k}"] = (strip(arm, scale, lang), _strip_title(arm))
     return {name: drawing.svg(title, _beside(), alone=True) for name, (drawing, title) in made.items()}
 
@@ -64,6 +65,11 @@ def panels() -> list[tuple[str, Text]]:
 
 def _groups(arms: Sequence[Any]) -> list[Sequence[Any]]:
     return [arms[k : k + MOST_LINES] for k in range(0, len(arms), MOST_LINES)]
+
+
+def _watched(document: Document) -> list[Any]:
+    """The arms of which layers were recorded; a network of one layer has none below its classifier."""
+    return [arm for arm in trained(document) if arm["layers"] and arm["layers"][0]]
 
 
 def _chance(document: Document) -> float:
@@ -124,13 +130,13 @@ def _grid(document: Document, lang: str) -> Section:
 
 
 def _over_time(document: Document, lang: str) -> Section:
-    arms = trained(document)
+    arms = _watched(document)
     scale = decades(arms)
     drawings = [strip(arm, scale, lang).svg(_strip_title(arm), _beside()) for arm in arms]
     caption = both(
         "Time runs to the right, each row is a layer, layer 1 on top. Above: the norm of the gradient of its "
-        "weights, on the same scale in all pictures; below: how much of the variance of what it hands on differs between "
-        "inputs. Both scales are logarithmic: dark blue is next to nothing. Pale cells hold no number."
+        "weights, on the same scale in all pictures; below: how much of the variance of what it hands on differs "
+        "between inputs. Both scales are logarithmic: dark blue is next to nothing. Pale cells hold no number."
     )
     tables = [layers_table(arm) for arm in arms]
     title = both("A whole training in one picture")

@@ -37,6 +37,8 @@ def plot(document: Mapping[str, Any], lang: str = "auto") -> Any:
         values = [v for arm in arms for point in arm["curve"] if (v := point["train_loss"]["mean"])]
         if values and min(values) > 0 and max(values) > LOGARITHMIC * min(values):
             right.set_yscale("log")
+        else:
+            right.set_ylim(bottom=0)  # an interval may reach below, a loss cannot
     return figure
 
 

@@ -64,9 +64,12 @@ def summarized(runs: Sequence[Run], chance: float, rows: int) -> Document:
 
 
 def banded(values: Sequence[float | None], step: float | None, diverged: float | None) -> Document:
-    """Mean and interval over seeds; a run without a number counts as `diverged`."""
+    """Mean and interval over seeds; a run without a number counts as `diverged`. `step`: of an accuracy, one row."""
     found = interval(values, resolution=step, diverged=diverged)
-    return {"mean": found.mean, "low": found.low, "high": found.high}
+    low, high = found.low, found.high
+    if step is not None and low is not None and high is not None:  # a share cannot lie beyond its ends
+        low, high = max(0.0, low), min(1.0, high)
+    return {"mean": found.mean, "low": low, "high": high}
 
 
 def _banded(name: str, values: Sequence[float | None], chance: float, rows: int) -> Document:

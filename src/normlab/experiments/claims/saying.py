@@ -1,0 +1,34 @@
+"""Figures with their intervals, the same in every language: `95.3 [94.8, 95.9]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from normlab.statistics import Contrast, interval
+
+__all__ = ["LEVEL", "bracketed", "difference", "percent", "ratio"]
+
+LEVEL = "95 %"
+
+
+def bracketed(middle: float | None, low: float | None, high: float | None, form: str = ".1f") -> str:
+    """A figure with its interval; without one where there is none."""
+    if middle is None:
+        return "-"
+    return f"{middle:{form}}" + (f" [{low:{form}}, {high:{form}}]" if low is not None and high is not None else "")
+
+
+def percent(values: Sequence[float | None], step: float | None = None) -> str:
+    """The mean of shares over seeds, in percent. `step`: the finest by which one can move."""
+    found = interval([None if v is None else 100 * v for v in values], resolution=None if step is None else 100 * step)
+    return f"{bracketed(found.mean, found.low, found.high)} %"
+
+
+def difference(found: Contrast) -> str:
+    """A difference of shares, in points."""
+    return bracketed(*(None if v is None else 100 * v for v in (found.difference, found.low, found.high)), "+.1f")
+
+
+def ratio(low: float, middle: float, high: float) -> str:
+    """A ratio as `benchmark.timing.interval` gives it."""
+    return bracketed(middle, low, high, ".2f")
