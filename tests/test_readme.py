@@ -24,7 +24,9 @@ from normlab.formatting import share
 ROOT = Path(__file__).resolve().parents[1]
 READMES = {"en": "README.md", "ko": "README.ko.md"}
 LANGUAGES = tuple(READMES)
-VERBS = ("compare", "bench", "guide", "report", "info")
+VERBS = ("compare", "train", "claims", "sweep", "bench", "advise", "guide", "report", "info")
+# They take from half a minute to many, and have tests of their own.
+LONG = tuple(f"normlab {verb}" for verb in ("bench", "train", "claims", "sweep"))
 PICTURE_BYTES = 60_000
 # What a copy for a fresh environment need not carry.
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build")
@@ -64,8 +66,7 @@ def commands(lang: str) -> list[str]:
     return found
 
 
-# What times a machine takes minutes and has tests of its own.
-ALL = list(dict.fromkeys(c for lang in LANGUAGES for c in commands(lang) if not c.startswith("normlab bench")))
+ALL = list(dict.fromkeys(c for lang in LANGUAGES for c in commands(lang) if not c.startswith(LONG)))
 
 
 @pytest.mark.parametrize("command", ALL)

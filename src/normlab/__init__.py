@@ -28,7 +28,6 @@ _WHERE = {
     "shares": "sharing",
     "torch": None,
     "train": "experiments.train",
-    "train": "experiments.train",
     "NormlabError": "errors",
 }
 # `from normlab import *` fetches each of these, and of these packages some may be missing.

@@ -55,12 +55,13 @@ def _check_finite(source: Source, who: str, x: NDArray[Any]) -> None:
     count = int(wrong.sum())
     if not count:
         return
+    came = "1 number that is not" if count == 1 else f"{count} numbers that are not"
     missing = int(np.isnan(x).sum())
     row = int(wrong.reshape(len(x), -1).any(axis=1).argmax())
     where = f" in {_columns(source, np.flatnonzero(wrong.any(axis=0)))}" if x.ndim == 2 else ""
     line = source.line(row) if x is source.x else row + 1
     raise NonFiniteError(
-        f"{who} must be finite, got {count} numbers that are not ({missing} NaN, {count - missing} infinite){where}, "
+        f"{who} must be finite, got {came} ({missing} NaN, {count - missing} infinite){where}, "
         f"the first in row {line}.",
         hint="Leave these rows out or fill in what is missing: which is right only you can know.",
     )

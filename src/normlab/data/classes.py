@@ -86,7 +86,7 @@ def _whole(source: Source, what: str, y: Labels) -> Labels:
 
 def _check_count(source: Source, found: Labels, rows: int) -> None:
     if len(found) < 2:
-        came = f"all {rows} rows are of the class {shorten(str(found[0]))}" if rows else "there are no rows"
+        came = f"all {rows} rows are of the class {shorten(_spell(source, found[0]))}" if rows else "there are no rows"
         raise UsageError(f"{source.where}: at least two classes are required, {came}.")
     if len(found) > max(FEW_CLASSES, rows // 2):
         raise UsageError(
