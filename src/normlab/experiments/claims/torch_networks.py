@@ -72,21 +72,20 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A Transformer that classifies small images, cut into patches of 2 x 2 pixels as its tokens.
+    """A Transformer that classifies small images, each line of pixels one of its tokens.
 
     Shapes: (n, 1, 8, 8) -> (n, classes)
     """
 
-    def __init__(self, norm: Norm, *, layers: int = 4, width: int = 32, heads: int = 4, classes: int = 10) -> None:
+    def __init__(self, norm: Norm, *, layers: int = 3, width: int = 32, heads: int = 4, classes: int = 10) -> None:
         super().__init__()
-        self.embed = nn.Linear(4, width)
-        self.place = nn.Parameter(0.02 * torch.randn(16, width))
+        self.embed = nn.Linear(8, width)
+        self.place = nn.Parameter(0.02 * torch.randn(8, width))
         self.blocks = nn.Sequential(*(Block(width, heads, 4 * width, norm) for _ in range(layers)))
         self.last, self.head = norm(width), nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        patches = nn.functional.unfold(x, 2, stride=2).transpose(1, 2)  # (n, 16, 4)
-        found: Tensor = self.head(self.last(self.blocks(self.embed(patches) + self.place)).mean(dim=1))
+        found: Tensor = self.head(self.last(self.blocks(self.embed(x[:, 0]) + self.place)).mean(dim=1))
         return found
 
 
