@@ -1,6 +1,7 @@
 """Measures the speed of the faces and holds it against the goals: `make bench` (25 minutes on two quiet cores).
 
     .venv/bin/python benchmarks/speed.py            measure, then write docs/speed/
+    .venv/bin/python benchmarks/speed.py NAME       only the run of that name, such as float32-1-thread
     .venv/bin/python benchmarks/speed.py --write    only write docs/speed/README.md again, from the documents there
 
 Each run is a `normlab bench` with its document and page beside the table of goals, which names machine and versions.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,10 +78,10 @@ SECONDS = 0.05
 REASONS: dict[tuple[str, str, str, str, str], str] = {}
 
 
-def measure() -> None:
-    """Run every benchmark and keep its document and page."""
+def measure(names: Sequence[str]) -> None:
+    """Run the benchmarks of these names and keep their documents and pages."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, settings in RUNS.items():
+    for name, settings in ((name, RUNS[name]) for name in names):
         result = nl.bench(seconds=SECONDS, on_case=_progress, **settings)
         print(f"\n{result}\n", file=sys.stderr)
         (FOLDER / f"{name}.json").write_text(result.to_json(indent=1) + "\n", encoding="utf-8")
@@ -173,5 +174,5 @@ def page() -> str:
 
 if __name__ == "__main__":
     if "--write" not in sys.argv[1:]:
-        measure()
+        measure([name for name in RUNS if name in sys.argv[1:] or len(sys.argv) == 1])
     FOLDER.joinpath("README.md").write_text(page(), encoding="utf-8")

@@ -84,6 +84,31 @@ def test_a_trial_that_fails_three_times_is_recorded_and_the_sweep_goes_on(marks:
     assert len(list(marks.iterdir())) == 9  # what has failed has a result
 
 
+def test_what_has_failed_is_tried_again_where_that_is_asked_for_and_what_is_done_stays(marks: Path) -> None:
+    """Seed 1 fails in the first round and, its cause being mended, gives a result in the second; seed 3 fails in both."""
+    content = {"name": "n", "grid": {"seed": [1, 2, 3]}, "fixed": {"mark": str(marks)}}
+    first = swept(content, "a.db", "failing", retry=True).to_dict()
+    assert first["counts"] == {"trials": 3, "done": 1, "failed": 2, "waiting": 0}
+    assert len(list(marks.iterdir())) == 7  # nothing had failed before, so nothing was tried more than three times
+    second = swept(content, "a.db", "mended", retry=True).to_dict()
+    assert second["counts"] == {"trials": 3, "done": 2, "failed": 1, "waiting": 0}
+    assert second["trials"][0]["metrics"] == {"loss": 1.0} and second["trials"][0]["error"] is None
+    assert second["trials"][1] == first["trials"][1] and second["trials"][2] == first["trials"][2]
+    tried = rows("a.db", "SELECT trial, outcome, count(*) FROM attempts GROUP BY trial, outcome ORDER BY trial, outcome")
+    assert tried == [(1, "done", 1), (1, "failed", 3), (2, "done", 1), (3, "failed", 6)]
+    assert swept(content, "a.db", "mended").to_dict()["trials"] == second["trials"]
+
+
+def test_an_interrupted_second_round_goes_on_where_it_was(marks: Path) -> None:
+    """After one attempt of the second round two are left, asked for again or not."""
+    content = {"name": "n", "grid": {"seed": [3]}, "fixed": {"mark": str(marks)}}
+    swept(content, "a.db", "failing")
+    rows("a.db", "UPDATE trials SET state = 'waiting', error = NULL")
+    rows("a.db", "INSERT INTO attempts (run, trial, outcome, ended) VALUES (1, 1, 'failed', '')")
+    assert swept(content, "a.db", "failing", retry=True).to_dict()["counts"]["failed"] == 1
+    assert rows("a.db", "SELECT count(*) FROM attempts") == [(6,)]
+
+
 def test_a_worker_that_dies_is_replaced_and_its_trial_tried_again(marks: Path) -> None:
     content = {"name": "n", "grid": {"seed": [1, 2, 3, 4, 6]}, "fixed": {"mark": str(marks)}}
     document = swept(content, "a.db", "dying", workers=2).to_dict()

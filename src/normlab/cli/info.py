@@ -23,6 +23,8 @@ PURPOSES = {
     "sklearn": N_("data.FeatureWise, the transformer that picks a scaler for each column"),
     "plot": N_("plot(), and figures as PNG"),
     "images": N_("train on a folder of images"),
+    "ray": N_("sweeps on several machines"),
+    "export": N_("a sweep's table as Parquet"),
     "all": N_("every extra that adds something to use"),
     "test": N_("what the tests need"),
 }

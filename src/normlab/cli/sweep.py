@@ -47,6 +47,7 @@ RESULTS = (".db", ".sqlite")
 @flag("--engine", metavar="NAME", help=N_("local, processes on this machine (the default), or ray"))
 @flag("--address", type=PATH, metavar="HOST:PORT", help=N_("of the Ray cluster; this machine's by default"))
 @flag("--most", type=WHOLE, help=N_("how many trials are allowed; 1000 by default"))
+@flag("--retry", is_flag=True, help=N_("try again what has failed; what is done stays"))
 @flag("--export", "exports", type=PATH, multiple=True, metavar="FILE",
       help=N_("write the table to FILE.csv or FILE.parquet too; repeatable"))
 def sweep(

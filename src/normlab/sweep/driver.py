@@ -55,7 +55,7 @@ class Interrupted(KeyboardInterrupt):
 def run_sweep(
     spec: Spec | Mapping[str, Any] | str | os.PathLike[str], store: str | os.PathLike[str], *, trial: str, check: Check,
     engine: str = "local", workers: int | None = None, address: str | None = None, most: int = MOST_TRIALS,
-    command: str | None = None, on_trial: OnTrial | None = None,
+    retry: bool = False, command: str | None = None, on_trial: OnTrial | None = None,
 ) -> Sweep:  # fmt: skip
     """Run the trials of a grid that have no result yet, and return all of them.
 
@@ -70,6 +70,7 @@ def run_sweep(
         workers: trials at a time; None: as many as there are processors.
         address: of the Ray cluster; None: the one that runs on this machine.
         most: how many trials are allowed.
+        retry: what has failed is tried again, as often as the first time; what is done stays as it is.
         command: what repeats this run, for the document.
         on_trial: called after every result.
 
@@ -82,7 +83,10 @@ def run_sweep(
     trials = {one.number: one for one in asked.trials(check, most)}
     path = Path(store)
     with contextlib.closing(Store(path, asked, list(trials.values()))) as kept:
-        waiting = kept.waiting()
+        if retry:
+            kept.reopen()
+        # Of a trial that waits again, the failures of an earlier round do not count.
+        waiting = {number: failures % ATTEMPTS for number, failures in kept.waiting().items()}
         if waiting:
             folder = Path(f"{os.path.realpath(path)}.checkpoints")
             with _engine(engine, trial, workers, address) as runs, _checkpoints(folder):

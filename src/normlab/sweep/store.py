@@ -63,6 +63,12 @@ class Store:
         with self._told():
             return dict(self._connection.execute(query).fetchall())
 
+    def reopen(self) -> None:
+        """Let the trials that have failed wait again; their attempts stay on record, and so does all that is done."""
+        with self._transaction():
+            query = "UPDATE trials SET state = 'waiting', error = NULL WHERE state = 'failed'"
+            self.saved -= self._connection.execute(query).rowcount
+
     def record(self, trial: int, outcome: Outcome, *, final: bool) -> None:
         """Keep an attempt and, where it is the `final` one, the result: all of it or nothing, on the disk on return."""
         state = "died" if outcome.died else "done" if outcome.error is None else "failed"

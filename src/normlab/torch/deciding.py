@@ -123,10 +123,11 @@ def _direct(found: Any, unweighted: bool, bare: bool) -> bool:
 
 def fits(decided: Decided, weight: Tensor | None, bias: Tensor | None) -> bool:
     """Whether parameters are what they were when it was decided."""
-    for a, looks in zip((weight, bias), decided.learnt, strict=True):
-        if a is None:
-            if looks is not None:
-                return False
-        elif looks is None or not is_plain(a) or (a.shape, a.dtype) != looks:
-            return False
-    return True
+    looks, other = decided.learnt
+    return _looks(weight, looks) and _looks(bias, other)
+
+
+def _looks(a: Tensor | None, looks: Any) -> bool:
+    if a is None or looks is None:
+        return a is looks
+    return type(a) in PLAIN and a.is_cpu and a.dtype is looks[1] and a.shape == looks[0]

@@ -36,7 +36,7 @@ def again(layer: Any, x: Any) -> Tensor | None:
     if not isinstance(x, Tensor):
         return None
     decided = layer._decided.get((x.shape, x.stride(), x.dtype, layer.training))
-    if decided is None or not sees_memory(x) or x.data_ptr() % x.element_size() or not kernels.available():
+    if decided is None or not sees_memory(x) or x.data_ptr() % x.itemsize or not kernels.available():
         return None
     first, second = layer.definition.affine
     weight, bias = layer._parameters.get(first), layer._parameters.get(second)

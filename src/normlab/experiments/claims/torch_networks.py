@@ -77,7 +77,7 @@ class Transformer(nn.Module):
     Shapes: (n, 1, 8, 8) -> (n, classes)
     """
 
-    def __init__(self, norm: Norm, *, layers: int = 3, width: int = 32, heads: int = 4, classes: int = 10) -> None:
+    def __init__(self, norm: Norm, *, layers: int = 2, width: int = 32, heads: int = 4, classes: int = 10) -> None:
         super().__init__()
         self.embed = nn.Linear(8, width)
         self.place = nn.Parameter(0.02 * torch.randn(8, width))
