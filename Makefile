@@ -20,7 +20,7 @@ PYTEST := $(PY) -m pytest -n $(WORKERS) --dist worksteal
 # An environment knows its own folder by name: where this folder was moved or copied, it is made again.
 $(shell [ ! -f .venv/.where ] || [ "`cat .venv/.where`" = "`pwd -P`" ] || rm -rf .venv)
 
-.PHONY: help demo test test-all messages pictures bench clean
+.PHONY: help demo test test-all messages pictures claims bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -47,6 +47,9 @@ messages: .venv/.test
 pictures: .venv/.test
 	$(PY) docs/pictures.py
 	$(PY) examples/execute.py
+
+claims: .venv/.test
+	$(PY) docs/claims.py
 
 bench: .venv/.test
 	$(PY) benchmarks/speed.py

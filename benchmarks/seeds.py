@@ -36,7 +36,8 @@ def seconds(arm: str, batch: int, slots: int, threads: int) -> float:
 def main() -> None:
     print(f"{machine()['processor']}, {os.cpu_count()} processors,")
     print(f"Python {platform.python_version()}, NumPy {np.__version__}")
-    print(f"{SEEDS} seeds, {STEPS} steps, 5 sigmoid layers of 100 units on the digits; stacks of {SLOTS}, {THREADS} threads")
+    print(f"{SEEDS} seeds, {STEPS} steps, 5 sigmoid layers of 100 units on the digits")
+    print(f"stacks of {SLOTS}, {THREADS} threads")
     print(f"{'arm':6}{'batch':>6}{'one by one s':>14}{'at once s':>11}{'ratio':>7}")
     for arm in ("none", "bn", "ln", "gn"):
         for batch in (32, 64, 128):

@@ -103,7 +103,7 @@ def test_what_is_no_module_is_refused(model: Any) -> None:
         nl.advise(model=model)
 
 
-@pytest.mark.parametrize("batch", [object(), [], {"x": 1}, 2.5], ids=repr)
+@pytest.mark.parametrize("batch", [object(), [], {"x": 1}, 2.5], ids=("object", "list", "dict", "number"))
 def test_a_batch_without_a_tensor_is_refused(batch: Any) -> None:
     with pytest.raises(UsageError, match="batch must be a tensor"):
         nl.advise(model=nn.Linear(2, 2), batch=batch)

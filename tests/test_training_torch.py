@@ -16,8 +16,8 @@ from normlab.experiments.presets import NO_PRESET
 from normlab.experiments.repeatable import by_the_formula
 from normlab.experiments.training import checkpoints
 from normlab.experiments.training.running import run_all
-from normlab.experiments.training.stack import Samples, Slot, Split, Stack
 from normlab.experiments.training.settings import Settings
+from normlab.experiments.training.stack import Samples, Slot, Split, Stack
 from normlab.experiments.training.torch_run import TorchRun, refused, with_arm
 from normlab.experiments.training.trainer import Trainer, network_of
 

@@ -11,11 +11,14 @@ import click
 from normlab.errors import NormlabError, UsageError
 from normlab.language import N_, translate
 
+from .failing import INTERRUPTED, Stop
+from .keeping import keep
 from .parameters import PATH
 from .screen import look
 from .speaking import flag, language, verb
 from .streams import going_on, print_json
 from .working import Bar
+from .writing import check_outputs
 
 FLAGS = "--data, --batch, --agree, --net"
 DONT_KNOW = N_("I don't know")
@@ -30,7 +33,7 @@ DONT_KNOW = N_("I don't know")
     ),
     examples=[
         "normlab advise",
-        "normlab advise --data images --batch 32 --net cnn",
+        "normlab advise --data images --batch 32 --net cnn -o advice.html",
         "normlab advise --data tokens --agree yes --net transformer --json",
         "normlab advise --model mypackage.models:make --input 8x3x32x32",
     ],
@@ -47,14 +50,17 @@ DONT_KNOW = N_("I don't know")
       help=N_("with --model: the shape of a batch; of whole numbers: 8x128:int"))
 @flag("--measure", type=PATH, metavar="[DATA]", is_flag=False, flag_value="digits",
       help=N_("train the candidates on DATA, as `normlab train` takes it (the digits): did the advice hold?"))
+@flag("-o", "--output", "outputs", type=PATH, multiple=True, metavar="FILE",
+      help=N_("write FILE.html (the report) or FILE.json; repeatable"))
 def advise(
-    model: str | None, shape: str | None, measure: str | None, as_json: bool, lang: str, debug: bool,
-    **given: str | None,
+    model: str | None, shape: str | None, measure: str | None, outputs: Sequence[str], as_json: bool, lang: str,
+    debug: bool, **given: str | None,
 ) -> None:  # fmt: skip
     """The verb; what it prints is a function of the document that `normlab.advise` returns."""
     if shape is not None and model is None:
         message = translate("{flag}: needs {other} beside it.", language(), flag="--input", other="--model")
         raise UsageError(message, hint="normlab advise --model mypackage.models:make --input 8x3x32x32")
+    files = check_outputs(outputs)
     answers: Mapping[str, Any] = given
     if model is None and not any(given.values()):
         if not is_asking():
@@ -63,11 +69,18 @@ def advise(
             raise UsageError(translate(message, language(), flags=FLAGS), hint=hint)
         answers = ask()
     result = _advised({**answers, "measure": measure}, model, shape)
-    with going_on():
-        if as_json:
+    stopped = False
+    try:
+        with going_on():
+            if not as_json:
+                _show(result.to_dict())
+    finally:  # a text that cannot be shown is no reason to lose the files
+        stopped = keep(result, files)
+    if as_json:  # after the files: where one fails, the one document is about that
+        with going_on():
             print_json(result.to_json())
-        else:
-            _show(result.to_dict())
+    if stopped:
+        raise Stop(INTERRUPTED)
 
 
 def _advised(answers: Mapping[str, Any], model: str | None, shape: str | None) -> Any:

@@ -19,6 +19,7 @@ VERBS = {
     "compare": N_("show what a normalization does to the signal and the gradient, layer by layer"),
     "train": N_("train the same network under several normalizations, each at its best learning rate"),
     "sweep": N_("train a grid of settings; what is interrupted continues where it was"),
+    "claims": N_("run what the literature and the study note claim, and say what was reproduced here"),
     "bench": N_("time every method on every face beside its peers, on this machine"),
     "advise": N_("say which normalization suits your data, batch and network, and why"),
     "guide": N_("explain the techniques: when, why, formula, worked case, code"),

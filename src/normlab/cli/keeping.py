@@ -13,13 +13,12 @@ from .speaking import language
 from .writing import write, write_figures
 
 if TYPE_CHECKING:
-    from normlab.experiments.compare import Comparison
-    from normlab.experiments.train import Race
+    from normlab.result import Result
 
 __all__ = ["keep"]
 
 
-def keep(result: Comparison | Race, files: Sequence[Path], folder: Path | None, large: bool) -> bool:
+def keep(result: Result, files: Sequence[Path], folder: Path | None = None, large: bool = False) -> bool:
     """Write the files that were asked for, and return whether Ctrl-C came between them."""
     try:
         for path in sorted(files, key=_is_page):  # what cannot be refused comes first
@@ -37,7 +36,7 @@ def _is_page(path: Path) -> bool:
     return path.suffix.lower() == ".html"
 
 
-def _page(result: Comparison | Race, large: bool) -> str:
+def _page(result: Result, large: bool) -> str:
     from normlab.report import render
 
     return render([result.to_dict()], lang=language(), limit=not large)

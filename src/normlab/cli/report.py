@@ -1,4 +1,4 @@
-"""`normlab report`: one HTML page of runs that were kept as JSON, a chapter for each."""
+"""`normlab report`: one HTML page of runs that were kept as JSON and of sweeps' results files, a chapter for each."""
 
 from __future__ import annotations
 
@@ -19,42 +19,53 @@ from .parameters import PATH
 from .speaking import flag, language, verb
 from .writing import check_outputs, write
 
+SWEEP = "normlab.sweep/1"
+SQLITE = b"SQLite format 3\x00"
+DATABASES = (".db", ".sqlite")
 DEFAULT_OUTPUT = "normlab-report.html"
 # The documents that have a page, and what must stand in each.
 REQUIRED = {
     "normlab.compare/1": ("command", "settings", "arms", "verdicts"),
     "normlab.bench/1": ("command", "settings", "rows", "summary", "verdicts"),
+    "normlab.claims/1": ("command", "settings", "versions", "machine", "claims"),
+    "normlab.advise/1": ("command", "settings", "ranking", "changes", "measured", "verdicts"),
+    "normlab.sweep/1": ("command", "settings", "counts", "columns", "trials"),
     "normlab.train/1": ("command", "settings", "data", "seeds", "arms", "verdicts"),
 }
 
 
 @verb(
     "report",
-    usage="RUN.json [RUN.json ...] [-o FILE.html]",
+    usage="RUN.json|RESULTS.db [...] [-o FILE.html]",
     help=N_(
-        "Render runs again as one HTML page, a chapter for each. A RUN is what 'normlab compare -o RUN.json' wrote; "
-        "'-' reads one from stdin."
+        "Render runs as one HTML page, a chapter for each. A RUN is what 'normlab compare -o RUN.json' or another verb "
+        "wrote, or the results file of 'normlab sweep', finished or not; '-' reads a document from stdin."
     ),
     examples=[
         "normlab compare -o run.json",
         "normlab report run.json -o report.html",
         "normlab compare --json | normlab report - -o report.html",
+        "normlab report results.db --metric test_loss -o report.html",
     ],
 )
 @click.argument("runs", nargs=-1)
 @flag("-o", "--output", "outputs", type=PATH, multiple=True, metavar="FILE.html",
       help=N_("where to; normlab-report.html by default"))
+@flag("--metric", type=PATH, metavar="NAME", help=N_("of a sweep: what is compared and drawn; test_accuracy by default"))
 @flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
-def report(runs: Sequence[str], outputs: Sequence[str], large: bool, as_json: bool, lang: str, debug: bool) -> None:
+def report(
+    runs: Sequence[str], outputs: Sequence[str], metric: str | None, large: bool, as_json: bool, lang: str, debug: bool
+) -> None:  # fmt: skip
     """The verb; the page is `normlab.report.render` of the documents."""
     say = language()
     if not runs:
         hint = "normlab compare -o run.json && normlab report run.json"
         raise UsageError(translate("report needs the file of a run.", say), hint=hint)
     words = ["normlab", "report", *runs, *(word for one in outputs for word in ("-o", one))]
-    envelope = Envelope("report", shlex.join(words), {"runs": list(runs), "lang": say})
+    words += [] if metric is None else ["--metric", metric]
+    envelope = Envelope("report", shlex.join(words), {"runs": list(runs), "metric": metric, "lang": say})
     files = check_outputs(outputs or [DEFAULT_OUTPUT], endings=(".html",))
-    documents = [read_run(one) for one in runs]
+    documents = _with_metric([read_run(one) for one in runs], metric)
     page = _page(documents, runs, say, large)
     for path in files:
         write(path, page)
@@ -65,14 +76,28 @@ def report(runs: Sequence[str], outputs: Sequence[str], large: bool, as_json: bo
         click.echo(translate("wrote {path}", say, path=path))
 
 
+def _with_metric(documents: list[dict[str, Any]], metric: str | None) -> list[dict[str, Any]]:
+    """The documents, a sweep's with the metric that is to be shown. Raises UsageError where there is no sweep."""
+    if metric is None:
+        return documents
+    if all(one["schema"] != SWEEP for one in documents):
+        message = N_("{flag}: is for the results of a sweep, and none was given.")
+        raise UsageError(translate(message, language(), flag="--metric"), hint="normlab report results.db")
+    return [{**one, "metric": metric} if one["schema"] == SWEEP else one for one in documents]
+
+
 def read_run(text: str) -> dict[str, Any]:
-    """The document in a file.
+    """The document in a file, or that of the results file of a sweep.
 
     Raises:
         ReadWriteError: there is no such file, it may not be read, or it holds no JSON.
         UsageError: it holds JSON, but not the document of a run.
     """
     say = language()
+    if _is_database(text):
+        from normlab.sweep import read
+
+        return read(text)
     try:
         content = sys.stdin.read() if text == "-" else Path(text).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -88,6 +113,20 @@ def read_run(text: str) -> dict[str, Any]:
         message = translate("{path}: holds no JSON: {reason}.", say, path=text, reason=str(problem))
         raise ReadWriteError(message) from None
     return _checked(document, text)
+
+
+def _is_database(text: str) -> bool:
+    """Whether it is a results file: by its first bytes, or by its name where a damaged one has others."""
+    path = Path(text)
+    if not path.is_file():
+        return False
+    if path.suffix.lower() in DATABASES:
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(SQLITE)) == SQLITE
+    except OSError:
+        return False
 
 
 def _checked(document: Any, path: str) -> dict[str, Any]:
@@ -125,6 +164,7 @@ def _near(text: str) -> str | None:
     from normlab.errors import near
 
     folder = Path(text).parent
-    names = [one.name for one in folder.glob("*.json")] if folder.is_dir() else []
+    endings = (".json", *DATABASES)
+    names = [one.name for one in folder.iterdir() if one.suffix in endings] if folder.is_dir() else []
     close = ", ".join(str(folder / one) for one in near(Path(text).name, names))
     return translate("Did you mean {names}?", language(), names=close) if close else None

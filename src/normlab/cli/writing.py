@@ -17,8 +17,7 @@ from normlab.language import translate
 from .speaking import language
 
 if TYPE_CHECKING:
-    from normlab.experiments.compare import Comparison
-    from normlab.experiments.train import Race
+    from normlab.result import Result
 
 __all__ = ["check_figures", "check_folder", "check_outputs", "write", "write_figures"]
 
@@ -102,8 +101,8 @@ def _make(folder: Path) -> None:
         raise ReadWriteError(message) from problem
 
 
-def write_figures(folder: Path, result: Comparison | Race) -> list[Path]:
-    """Write each figure as SVG, and with the plot extra matplotlib's as PNG; return what was written."""
+def write_figures(folder: Path, result: Result) -> list[Path]:
+    """Write each figure as SVG, and with the plot extra matplotlib's of a result that has one as PNG; return what was."""
     from normlab.report import figures
 
     _make(folder)
@@ -112,9 +111,10 @@ def write_figures(folder: Path, result: Comparison | Race) -> list[Path]:
         path = folder / f"{name}.svg"
         write(path, drawing)
         written.append(path)
-    if find_spec("matplotlib") is not None:
+    plot = getattr(result, "plot", None)
+    if plot is not None and find_spec("matplotlib") is not None:
         stream = io.BytesIO()
-        result.plot().savefig(stream, format="png", dpi=PNG_DPI)
+        plot().savefig(stream, format="png", dpi=PNG_DPI)
         path = folder / f"{type(result).__name__.lower()}.png"
         write(path, stream.getvalue())
         written.append(path)

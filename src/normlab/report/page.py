@@ -14,11 +14,14 @@ from ..language import both, choose
 from .advice_chapter import Advised, advised
 from .arms import acting, cleaned
 from .chapter import Chapter, chapter
+from .claims_table import Claimed, claimed
 from .parts import speaker
 from .race import Raced, raced
 from .race_arms import RACE, trained
 from .shelf import Seen
 from .speed import Speed, speed
+from .sweep import Swept, swept
+from .sweep_points import SWEEP
 from .words import words
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ __all__ = ["environment", "render"]
 # A page is sent by mail and opened on a phone. What counts as one ordinary table may have a quarter of the whole.
 ORDINARY_BYTES = 300_000
 LARGEST_BYTES = 1_200_000
-ORDINARY_ARMS, ORDINARY_LAYERS = 4, 5
+ORDINARY_ARMS, ORDINARY_LAYERS, ORDINARY_TRIALS = 4, 5, 100
 
 
 def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
@@ -53,13 +56,19 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
     return page
 
 
-def _chapter(document: Mapping[str, Any], number: int, lang: str, seen: Seen) -> Chapter | Speed | Advised | Raced:
+def _chapter(
+    document: Mapping[str, Any], number: int, lang: str, seen: Seen
+) -> Chapter | Speed | Advised | Claimed | Raced | Swept:
     if document.get("schema") == "normlab.bench/1":
         return speed(document, number, lang)
     if document.get("schema") == "normlab.advise/1":
         return advised(document, number)
+    if document.get("schema") == "normlab.claims/1":
+        return claimed(document, number)
     if document.get("schema") == RACE:
         return raced(cleaned(document), number, lang, seen)
+    if document.get("schema") == SWEEP:
+        return swept(cleaned(document), number, lang)
     return chapter(cleaned(document), number, lang, seen)
 
 
@@ -87,6 +96,8 @@ def _check_size(page: str, documents: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _allowance(document: Mapping[str, Any]) -> int:
+    if document.get("schema") == SWEEP and len(document["trials"]) <= ORDINARY_TRIALS:
+        return ORDINARY_BYTES
     if "arms" not in document:
         return LARGEST_BYTES
     race = document.get("schema") == RACE

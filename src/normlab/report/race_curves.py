@@ -11,7 +11,7 @@ from .drawing import Drawing, Linear, Log, Text, number
 from .numerals import amount, interval, power, rounded, share
 from .race_arms import DASHES, HUES, shortened
 
-__all__ = ["ACCURACY", "LOSS", "curves"]
+__all__ = ["ACCURACY", "LOSS", "curves", "spread"]
 
 ACCURACY, LOSS = "test_accuracy", "train_loss"
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 432.0, 268.0, 42.0, 312.0, 34.0, 228.0
@@ -92,7 +92,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tuple[float, float] | None]) -> None:
     """Beside the end of each line its arm and its last value, moved apart where two would meet."""
     shown = sorted((end[1], end[0], k) for k, end in enumerate(ends) if end is not None)
-    for (end, at, k), place in zip(shown, _spread([s[0] for s in shown]), strict=True):
+    for (end, at, k), place in zip(shown, spread([s[0] for s in shown], _BASE + 6), strict=True):
         hue, last = HUES[k % len(HUES)], arms[k]["curve"][-1][metric]
         lead = f"M{number(at)} {number(end)}L{number(_RIGHT + 12)} {number(place)}"
         drawing.path(lead, stroke=hue, stroke_opacity=".6")
@@ -103,12 +103,11 @@ def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tu
         drawing.text(_LEFT + 6, _TOP + 10 + 12 * k, words_gone, size=9, quiet=True)
 
 
-def _spread(places: Sequence[float]) -> list[float]:
-    """Sorted places, moved down and then up again until neighbours are `_APART`."""
+def spread(places: Sequence[float], below: float) -> list[float]:
+    """Sorted places for names, moved down and then up again until neighbours do not touch and none lies under `below`."""
     found: list[float] = []
     for place in places:
         found.append(max(place, found[-1] + _APART) if found else place)
-    below = _BASE + 6
     for k in reversed(range(len(found))):
         found[k] = min(found[k], below)
         below = found[k] - _APART

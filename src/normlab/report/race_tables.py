@@ -14,8 +14,8 @@ from .race_arms import trained
 from .race_figures import mode_values, modes
 
 __all__ = [
-    "curve_table", "full_table", "grid_table", "layers_table", "modes_table", "pairs_table", "runs_table",
-    "stopped_table", "why_stopped",
+    "VERDICTS", "curve_table", "full_table", "grid_table", "layers_table", "modes_table", "needed", "pairs_table",
+    "runs_table", "stopped_table", "why_stopped",
 ]  # fmt: skip
 
 Document = Mapping[str, Any]
@@ -168,7 +168,7 @@ def pairs_table(document: Document) -> Table | None:
             str(c["label"]), str(c["against"]), _points(c["difference"]),
             "" if c["low"] is None else f"[{_points(c['low'])}, {_points(c['high'])}]", amount(c["p"], 2),
             amount(c["effect"], 2), share(c["superiority"]), VERDICTS.get(c["verdict"], str(c["verdict"])),
-            _needed(c.get("seeds")),
+            needed(c.get("seeds")),
         ]
         for c in pairs
     ]  # fmt: skip
@@ -184,7 +184,8 @@ def _points(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:+.1f}".replace("-", "−")
 
 
-def _needed(seeds: Mapping[str, Any] | None) -> str:
+def needed(seeds: Mapping[str, Any] | None) -> str:
+    """About how many seeds would tell a pair apart, and between which numbers; empty where nothing says."""
     if not seeds or seeds.get("needed") is None:
         return ""
     return f"{seeds['needed']} ({seeds['low']}–{seeds['high'] if seeds['high'] is not None else ''})"

@@ -13,7 +13,7 @@ from ..sweep.export import columns as columns_of
 from .cells import wrap
 from .grid import Column, Paint, grid
 
-__all__ = ["table"]
+__all__ = ["ranges", "table"]
 
 MOST_CELLS = 24
 """A longer text (a line of notation with options) is cut; CSV and JSON have the whole."""
@@ -53,13 +53,13 @@ def _tail(document: Mapping[str, Any], lang: str, width: int) -> list[str]:
             failed.setdefault(one["error"], []).append(one["trial"])
     lines: list[str] = []
     for error, numbers in failed.items():
-        text = translate("failed three times: trial {numbers}: {error}", lang, numbers=_ranges(numbers), error=error)
+        text = translate("failed three times: trial {numbers}: {error}", lang, numbers=ranges(numbers), error=error)
         lines += wrap(text, width, indent=2, first="! ")
     text = translate("trials with a result: {done} of {trials}; failed: {failed}", lang, **document["counts"])
     return [*lines, *wrap(text, width)]
 
 
-def _ranges(numbers: list[int]) -> str:
+def ranges(numbers: list[int]) -> str:
     """Ascending numbers, runs of neighbours together: 1-3, 7."""
     runs: list[list[int]] = []
     for one in numbers:

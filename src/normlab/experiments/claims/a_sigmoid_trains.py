@@ -98,7 +98,7 @@ claim = Claim(
         N_("three layers of 100 sigmoid units on the digits, batches of 60, 400 steps, each at its best learning rate")
     ),
     conditions=(
-        both(N_("the test accuracy with is higher, and the 95 % interval of the difference lies above 0")),
+        both(N_("the test accuracy with is higher: the interval of the difference lies above 0")),
         both(N_("the accuracy that the network without reaches at its end is reached in at most half of the steps")),
         both(N_("the means of what enters the last sigmoid move less over training, by the interval's lower end")),
     ),
