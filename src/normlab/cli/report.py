@@ -51,7 +51,8 @@ REQUIRED = {
 @click.argument("runs", nargs=-1)
 @flag("-o", "--output", "outputs", type=PATH, multiple=True, metavar="FILE.html",
       help=N_("where to; normlab-report.html by default"))
-@flag("--metric", type=PATH, metavar="NAME", help=N_("of a sweep: what is compared and drawn; test_accuracy by default"))
+@flag("--metric", type=PATH, metavar="NAME",
+      help=N_("of a sweep: what is compared and drawn; test_accuracy by default"))
 @flag("--large", is_flag=True, help=N_("write the report even where it is larger than a page should be"))
 def report(
     runs: Sequence[str], outputs: Sequence[str], metric: str | None, large: bool, as_json: bool, lang: str, debug: bool

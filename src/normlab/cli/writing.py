@@ -102,7 +102,7 @@ def _make(folder: Path) -> None:
 
 
 def write_figures(folder: Path, result: Result) -> list[Path]:
-    """Write each figure as SVG, and with the plot extra matplotlib's of a result that has one as PNG; return what was."""
+    """Write each figure as SVG, with the plot extra matplotlib's too as PNG where there is one; return the files."""
     from normlab.report import figures
 
     _make(folder)

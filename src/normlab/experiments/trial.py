@@ -71,7 +71,8 @@ def trial(parameters: Mapping[str, Any], *, checkpoint: Path | None = None) -> d
     told = ("test_accuracy", "test_loss")  # a table that has room for few shows these
     return {
         **{name: best.final[name] for name in told}, **best.final, "lr": best.slot.lr,
-        "stopped": best.stopped, "step": best.step, "layer": best.layer, "seconds": round(time.perf_counter() - started, 3),
+        "stopped": best.stopped, "step": best.step, "layer": best.layer,
+        "seconds": round(time.perf_counter() - started, 3),
     }  # fmt: skip
 
 

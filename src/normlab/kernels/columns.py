@@ -153,7 +153,7 @@ def forward(
     affine, kept_at, size = (_address(weight), _address(bias)), _address(kept), problem.size
     if c.down == 1 and c.columns == c.period:
         arguments = (*one, flags, _address(limits), x_at, y_at, *affine, kept_at)
-        pool.run(forward_together, c.blocks, arguments, elements=3 * size)
+        pool.run(forward_together, c.blocks, arguments, elements=7 * size)
         return
     found = empty(c.outer, 3, c.columns)
     if known:
@@ -183,7 +183,7 @@ def backward(
     sums = np.zeros((c.blocks, 2, 1, c.rows) if c.by_row else (c.outer, 2, 2, c.period))
     if c.down == 1 and c.columns == c.period:
         arguments = (*one, flags, rule.eps, dy_at, x_at, dx_at, weight_at, kept_at, _address(sums))
-        pool.run(backward_together, c.blocks, arguments, elements=4 * size)
+        pool.run(backward_together, c.blocks, arguments, elements=9 * size)
     else:
         found, made = empty(c.outer, 3, c.columns), empty(c.outer, 3, c.columns)
         parts = np.empty((c.outer, c.down, 2, c.columns))

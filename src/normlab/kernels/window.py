@@ -312,7 +312,7 @@ def window_power(
     if x.size:
         tiles = cut(form, sum(reach))
         arguments = (token, _address(x), _address(y), constants, float(beta), tiles, reach)
-        pool.run(_forward, tiles.total, arguments, elements=2 * x.size)
+        pool.run(_forward, tiles.total, arguments, elements=8 * x.size)
     return y
 
 
@@ -335,7 +335,7 @@ def window_power_backward(
     if x.size:
         tiles = cut(form, 2 * sum(reach))
         arguments = (token, _address(x), _address(dy), _address(dx), constants, float(beta), tiles, reach)
-        pool.run(_backward, tiles.total, arguments, elements=6 * x.size)
+        pool.run(_backward, tiles.total, arguments, elements=13 * x.size)
     return dx
 
 

@@ -83,7 +83,8 @@ def listing(entries: Sequence[Mapping[str, Any]], lang: str = "auto", *, color: 
     lang, paint = choose(lang), Paint(color)
     lines: list[str] = []
     for entry in entries:
-        verdict = translate(entry["recorded"] or HELD[None], lang)
+        known = entry["recorded"] or HELD[None]
+        verdict = translate(known, lang)
         about = translate("about {seconds} s", lang, seconds=entry["seconds"])
         room = width - max(cell_len(verdict), cell_len(about)) - 2
         first, *rest = wrap(entry["title"][lang], room, indent=INDENT, first=_lead(entry))

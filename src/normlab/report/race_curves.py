@@ -104,7 +104,7 @@ def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tu
 
 
 def spread(places: Sequence[float], below: float) -> list[float]:
-    """Sorted places for names, moved down and then up again until neighbours do not touch and none lies under `below`."""
+    """Sorted places for names, moved down and then up again until no two touch and none lies under `below`."""
     found: list[float] = []
     for place in places:
         found.append(max(place, found[-1] + _APART) if found else place)

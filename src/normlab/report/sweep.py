@@ -129,8 +129,8 @@ def _caption(document: Document, metric: str) -> Text:
     parts = [both("All pictures have the same scale. A large dot is a mean.")]
     if axes.seeds:
         parts.append(both(
-            "The small {marks} are the seeds, the bar is the {level} interval of the mean; it ends at the picture's edge "
-            "where it reaches beyond.", marks=mark, level="95 %",
+            "The small {marks} are the seeds, the bar is the {level} interval of the mean; it ends at the picture's "
+            "edge where it reaches beyond.", marks=mark, level="95 %",
         ))  # fmt: skip
     parts.append(both("A cross stands where a trial failed or has no number."))
     return {lang: " ".join(part[lang] for part in parts) for lang in ("en", "ko")}

@@ -17,18 +17,16 @@ __all__ = ["MOST_PANELS", "panels"]
 
 MOST_PANELS = 24
 MOST_LINES = len(HUES)
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 432.0, 268.0, 46.0, 300.0, 34.0, 228.0
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 432.0, 268.0, 46.0, 284.0, 34.0, 228.0
 _ROW, _FROM, _TO = 26.0, 116.0, 362.0
 _WIDE = 20.0  # beyond so many times, an axis is logarithmic
 _APART = 5.0  # between the marks of two arms at the same place
 _LABEL = 26.0  # room for a number under the axis
 
-Along = Linear
-
-
 def panels(document: Mapping[str, Any], metric: str, lang: str) -> list[tuple[Drawing, Text]]:
     """A drawing and its title for each combination of the arguments that are no line and no axis; all on one scale."""
     axes, points = axes_of(document), points_of(document)
+    reach = _reach(points, metric)
     groups = [
         (setting, lines[k : k + MOST_LINES])
         for setting, own in together(points, axes.rest)
@@ -39,7 +37,7 @@ def panels(document: Mapping[str, Any], metric: str, lang: str) -> list[tuple[Dr
     for setting, lines in groups:
         title = spoken(metric, setting_of(setting)).name
         drawn = _along if axes.across else _beside
-        found.append((drawn(lines, axes, metric, _reach(points, metric), title, points, lang), title))
+        found.append((drawn(lines, axes, metric, reach, title, points, lang), title))
     return found
 
 
@@ -167,7 +165,7 @@ def _names(
         drawing.path(lead, stroke=hue, stroke_opacity=".6")
         drawing.text(_RIGHT + 16, place + 4, f"{shortened(label, 12)} {writer(metric)(end[2])}", size=11, bold=True)
     for k, label in enumerate(label for label, end in ends if end is None):
-        words = both("{label}: no mean", label=shortened(label, 14))
+        words = both("{label}: no mean", label=shortened(label or metric, 14))
         drawing.text(_LEFT + 6, _TOP + 10 + 12 * k, words, size=9, quiet=True)
 
 
@@ -194,7 +192,7 @@ def _beside(
 def _row(drawing: Drawing, point: Point, metric: str, x: Linear | Log, y: float, hue: str) -> None:
     values, band = list(point.by_seed(metric).values()), point.band(metric)
     places = [x(value) for value in values if value is not None]
-    drawing.ticks(places, y - 7, y + 7, ".5")
+    drawing.ticks(places if len(values) > 1 else [], y - 7, y + 7, ".5")
     if None in values:
         _cross(drawing, _TO + 8, y)
     if (ends := interval(band)) is not None:

@@ -1,4 +1,4 @@
-"""What the page of a sweep asks of its document: the axes of its grid, the combinations, and their values over seeds."""
+"""What the page of a sweep asks of its document: the axes of its grid, the combinations, their values over seeds."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Point:
         return {json.dumps(one["parameters"].get(SEED)): _number((one["metrics"] or {}).get(metric)) for one in settled}
 
     def interval(self, metric: str) -> Interval | None:
-        """The mean over the seeds that have a result; None where none has."""
-        values = list(self.by_seed(metric).values())
+        """The mean over the trials that have a result; None where none has."""
+        values = [_number(one["metrics"].get(metric)) for one in self.trials if one["state"] == "done"]
         return interval(values) if values else None
 
     def band(self, metric: str) -> dict[str, float | None]:

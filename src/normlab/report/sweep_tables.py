@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..language import both
-from ..statistics import Metric
+from ..statistics import Contrast, Metric
 from .numerals import amount, interval
 from .parts import Cell, Table
 from .race_tables import VERDICTS, needed
@@ -18,7 +19,7 @@ from .sweep_verdicts import Compared
 
 __all__ = ["failed_table", "means_table", "pairs_table", "specification"]
 
-MOST_METRICS = 5
+MOST_METRICS = 3
 """Beside the one that is shown; CSV and JSON have all."""
 MOST_PAIRS = 400
 
@@ -38,8 +39,8 @@ def means_table(document: Document, metric: str) -> Table:
     ]
     head: list[Cell] = [*own, both("results"), *(named(name) for name in columns), *texts]
     caption = both(
-        "The mean of every combination over its seeds, in brackets its own {level} interval, which is not corrected for "
-        "the number of rows. Results: how many of its trials have one.", level="95 %",
+        "The mean of every combination over its seeds, in brackets its own {level} interval, which is not corrected "
+        "for the number of rows. Results: how many of its trials have one; the mean is of those.", level="95 %",
     )  # fmt: skip
     return Table(caption, head, groups, "wide")
 
@@ -86,7 +87,8 @@ def pairs_table(found: Sequence[Compared], metric: str) -> Table | None:
         if rows:
             groups.append((setting_of(one.setting) or None, rows))
     head: list[Cell] = [
-        both("arm"), both("the other arm"), both("difference"), both("interval"), "p", both("verdict"), both("seeds needed"),
+        both("arm"), both("the other arm"), both("difference"), both("interval"), "p", both("verdict"),
+        both("seeds needed"),
     ]  # fmt: skip
     caption = both(
         "{metric} of an arm minus that of the other with the same seed. Intervals and p are corrected for all {n} "
@@ -95,13 +97,13 @@ def pairs_table(found: Sequence[Compared], metric: str) -> Table | None:
     return Table(caption, head, groups)
 
 
-def _pair(pair: Any, said: Metric, combinations: int) -> list[Cell]:
+def _pair(pair: Contrast, said: Metric, combinations: int) -> list[Cell]:
     p = None if pair.p is None else min(1.0, pair.p * combinations)
-    low, high = said.bare(pair.low), said.bare(pair.high)
-    seeds = None if pair.seeds is None else {"needed": pair.seeds.needed, "low": pair.seeds.low, "high": pair.seeds.high}
+    difference = "-" if pair.difference is None else said.amount(pair.difference)
+    ends = "" if pair.low is None else f"[{said.bare(pair.low)}, {said.bare(pair.high)}]"
     return [
-        pair.label, pair.against, said.amount(pair.difference), "" if pair.low is None else f"[{low}, {high}]",
-        amount(p, 2), VERDICTS.get(pair.verdict, pair.verdict), needed(seeds),
+        pair.label, pair.against, difference, ends, amount(p, 2), VERDICTS[pair.verdict],
+        needed(None if pair.seeds is None else asdict(pair.seeds)),
     ]  # fmt: skip
 
 
@@ -122,7 +124,9 @@ def failed_table(document: Document) -> Table | None:
         for error, held in errors.items()
     ]  # fmt: skip
     head: list[Cell] = [both("error"), both("trials"), both("the first one's combination")]
-    caption = both("Each of these was tried three times. The same command with {flag} tries them again.", flag="--retry")
+    caption = both(
+        "Each of these was tried three times. The same command with {flag} tries them again.", flag="--retry"
+    )  # fmt: skip
     return Table(caption, head, [(None, rows)], "claims")
 
 

@@ -88,8 +88,9 @@ def _over_combinations(found: Sequence[Compared], metric: str) -> Text:
     leaders = [label for label in found[0].found.order if all(label in one.found.best for one in found)]
     if not leaders:
         return both(
-            "{metric}: in {told} of {n} combinations the seeds tell arms apart, and no arm is among the best in all.", **said
-        )
+            "{metric}: in {told} of {n} combinations the seeds tell arms apart, and no arm is among the best in all.",
+            **said,
+        )  # fmt: skip
     return both(
         "{metric}: in {told} of {n} combinations the seeds tell arms apart; nowhere shown worse than another: {best}.",
         **said, best=", ".join(leaders),
@@ -124,6 +125,7 @@ def sentences(document: Document) -> list[tuple[str, Text]]:
     """What stands below the headline, with marks: each combination, what to know about them, failures."""
     metric = metric_of(document)
     found = compared(document, metric)
+    said: list[tuple[str, Text]]
     said = [("", one.said(metric)) for one in found if len(found) > 1] if found else _means(document, metric)
     more = len(said) - MOST_SENTENCES
     said = said[:MOST_SENTENCES]
@@ -132,18 +134,26 @@ def sentences(document: Document) -> list[tuple[str, Text]]:
     pairs = sum(len(one.found.contrasts) for one in found)
     if len(found) > 1:
         said.append(("", both(
-            "All {n} comparisons of this page are corrected together: that any of its intervals misses has a probability "
-            "of {miss} at most.", n=pairs, miss="5 %",
+            "The level is raised for {k} combinations too: that any of the {n} intervals of these comparisons misses "
+            "has a probability of {miss} at most.", k=len(found), n=pairs, miss="5 %",
         )))  # fmt: skip
     if document["counts"]["failed"]:
-        said.append(("!", both("{failed} of {trials} trials failed; their errors stand below.", **document["counts"])))
+        said.append(("!", both(
+            "{failed} of {trials} trials failed; their errors stand below. Means are of the others; in comparisons a "
+            "failed trial is a run without a number.", **document["counts"],
+        )))  # fmt: skip
     return said
 
 
 def _means(document: Document, metric: str) -> list[tuple[str, Text]]:
     points = best_of(document, metric)
     found = [(point, one) for point in points if (one := point.interval(metric)) is not None]
-    said = [("", say_interval(one, spoken(metric, setting_of(point.setting)))) for point, one in found]
+    said: list[tuple[str, Text]] = []
+    if all(one.n == 1 for _, one in found):
+        said.append(("", both("Each combination was run under one seed, which says nothing about others.")))
+        found = []
+    for point, one in found:
+        said.append(("", say_interval(one, spoken(metric, setting_of(point.setting)))))
     if len(points) > 1 and higher_is_better(metric) is not None:
         picked = both("The best of many was picked for its luck too: expect less of it in new seeds.")
         return [("", picked), *said]
@@ -155,7 +165,8 @@ def unfinished(document: Document) -> list[Text]:
     if not document["counts"]["waiting"]:
         return []
     return [both(
-        "This sweep is not finished: {waiting} of {trials} trials wait. Arms are compared over the seeds that all of them "
-        "have; decide by the finished one, for whoever looks again and again sees chance as a difference sooner or later.",
+        "This sweep is not finished: {waiting} of {trials} trials wait. Arms are compared over the seeds that all of "
+        "them have. Decide by the finished one: whoever looks again and again takes chance for a difference sooner or "
+        "later.",
         **document["counts"],
     )]  # fmt: skip

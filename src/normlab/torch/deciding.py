@@ -102,7 +102,7 @@ def decide_for(
     straight = direct and found.straight and all(looks is None or looks[1] is wide for looks in learnt)
     return Decided(
         found, plan, rule, weight[1], bias[1], running, learnt, wide, whole, direct, straight,
-        x.numel() >= pool.WORTH_ELEMENTS // 2,  # a backward pass counts three times
+        x.numel() >= pool.WORTH_ELEMENTS // 8,  # kernels count an element up to nine times
     )  # fmt: skip
 
 

@@ -104,5 +104,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=60,
+    seconds=20,
 )

@@ -74,5 +74,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=60,
+    seconds=40,
 )

@@ -99,5 +99,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=115,
+    seconds=110,
 )

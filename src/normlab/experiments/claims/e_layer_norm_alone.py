@@ -144,5 +144,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=40,
+    seconds=20,
 )

@@ -86,5 +86,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=40,
+    seconds=50,
 )

@@ -15,7 +15,7 @@ from normlab.statistics import contrasts, interval
 
 from ..activations import Array
 from .claim import Claim, Finding
-from .saying import LEVEL, bracketed, percent
+from .saying import bracketed, difference, percent
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -53,14 +53,14 @@ def measure(seeds: Sequence[int]) -> list[Finding]:
 def _bounded(plain: Sequence[Trained], normed: Sequence[Trained]) -> list[Finding]:
     found = []
     for name, most, message in (
-        ("below", 1.0, N_("largest gradient norm seen: {most} over all seeds, {normed} on average with it, {plain} without (in "
-                          "brackets the {level} interval)")),
-        ("above", LOOSE, N_("largest product of singular values: {most} over all seeds, {normed} on average with it, {plain} "
-                            "without (in brackets the {level} interval)")),
+        ("below", 1.0, N_("largest gradient norm seen: {most} over all seeds, {normed} on average with it, {plain} "
+                          "without")),
+        ("above", LOOSE, N_("largest product of singular values: {most} over all seeds, {normed} on average with it, "
+                            "{plain} without")),
     ):  # fmt: skip
         worst = {arm: [max(getattr(t, name)) for t in runs] for arm, runs in (("plain", plain), ("normed", normed))}
         words = {arm: _mean(values, ".3f" if arm == "normed" else ".3g") for arm, values in worst.items()}
-        said = both(message, most=f"{max(worst['normed']):.4f}", level=LEVEL, **words)
+        said = both(message, most=f"{max(worst['normed']):.4f}", **words)
         found.append(Finding(max(worst["normed"]) <= most, said, worst))
     return found
 
@@ -70,22 +70,19 @@ def _kept(plain: Sequence[Trained], normed: Sequence[Trained]) -> list[Finding]:
     shares = {"plain": [t.share for t in plain], "normed": [t.share for t in normed]}
     own, more = interval(counts["normed"], resolution=1), contrasts(counts, resolution=1)[0]
     better = contrasts(shares)[0]
-    words: dict[str, Any] = {"level": LEVEL}
     kept = both(
-        N_("modes hit: {counts} of {modes}, on average {mean} (in brackets the {level} interval)"),
-        counts=", ".join(map(str, counts["normed"])), modes=MODES, mean=bracketed(own.mean, own.low, own.high), **words,
+        N_("modes hit: {counts} of {modes}, on average {mean}"),
+        counts=", ".join(map(str, counts["normed"])), modes=MODES, mean=bracketed(own.mean, own.low, own.high),
     )  # fmt: skip
     compared = both(
-        N_("modes hit without: {counts}; difference {difference} (in brackets the {level} interval)"),
+        N_("modes hit without: {counts}; difference {difference}"),
         counts=", ".join(map(str, counts["plain"])), difference=bracketed(more.difference, more.low, more.high, "+.1f"),
-        **words,
     )  # fmt: skip
     closer = both(
-        N_("samples within three standard deviations of a mode: {normed} with it, {plain} without; difference {difference} "
-           "points (in brackets the {level} interval)"),
+        N_("samples within three standard deviations of a mode: {normed} with it, {plain} without; difference "
+           "{difference} points"),
         normed=percent(shares["normed"]), plain=percent(shares["plain"]),
-        difference=bracketed(*(None if v is None else 100 * v for v in (better.difference, better.low, better.high)), "+.1f"),
-        **words,
+        difference=difference(better),
     )  # fmt: skip
     enough = own.mean == MODES if own.low is None else own.low >= MODES - 1
     return [
@@ -143,7 +140,8 @@ def networks(spectral: bool) -> tuple[nn.Module, nn.Module]:
     layers = [nn.Linear(a, b) for a, b in pairwise((NOISE, WIDTH, WIDTH, 2))]
     judges = [nn.Linear(a, b) for a, b in pairwise(sizes)]
     if spectral:
-        judges = [nl.torch.spectral_norm(layer) for layer in judges]
+        for layer in judges:
+            nl.torch.spectral_norm(layer)
     generator = nn.Sequential(layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2])
     return generator, nn.Sequential(judges[0], nn.LeakyReLU(0.1), judges[1], nn.LeakyReLU(0.1), judges[2])
 
@@ -193,15 +191,16 @@ claim = Claim(
     title=both(N_("Spectral normalization keeps the discriminator's Lipschitz constant at 1, and a GAN its modes.")),
     source="Miyato, Kataoka, Koyama and Yoshida, arXiv 1802.05957, sections 2.1 and 4",
     setting=both(
-        N_("a ring of eight Gaussians of standard deviation 0.02 at radius 2; generator and discriminator of two layers of "
-           "128 units, Adam at 1e-3 with 0.5 and 0.999, batches of 128, 4000 steps each; looked at every 100 steps")
+        N_("a ring of eight Gaussians of standard deviation 0.02 at radius 2; generator and discriminator of two "
+           "layers of 128 units, Adam at 1e-3 with 0.5 and 0.999, batches of 128, 4000 steps each; looked at every "
+           "100 steps")
     ),
     conditions=(
         both(N_("with it the norm of the discriminator's gradient is at most 1 at every point and every look")),
         both(N_("with it the product of the layers' exact largest singular values is at most 1.01 at every look")),
-        both(N_("with it at least seven of the eight modes are hit, by the lower end of the 95 % interval of the mean")),
-        both(N_("more modes are hit than without: the 95 % interval of the difference lies above 0")),
-        both(N_("more of the samples lie within three standard deviations of a mode: the 95 % interval of the difference "
+        both(N_("with it at least seven of the eight modes are hit, by the lower end of the interval of the mean")),
+        both(N_("more modes are hit than without: the interval of the difference lies above 0")),
+        both(N_("more of the samples lie within three standard deviations of a mode: the interval of the difference "
                 "lies above 0")),
     ),
     measure=measure,

@@ -99,5 +99,5 @@ claim = Claim(
     ),
     measure=measure,
     seeds=5,
-    seconds=20,
+    seconds=5,
 )

@@ -11,7 +11,7 @@ from normlab.language import N_, both
 from normlab.statistics import contrasts
 
 from .claim import Claim, Finding
-from .saying import LEVEL, difference, percent, ratio
+from .saying import difference, percent, ratio
 
 WINDOW: dict[str, Any] = {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 2.0}
 CONSTANT = WINDOW["k"] ** -WINDOW["beta"]  # 0.5946, what it multiplies activations of order one by
@@ -38,20 +38,20 @@ def measure(seeds: Sequence[int]) -> list[Finding]:
     said = {label: percent(values, resolution) for label, values in found.items()}
     return [
         _compared(N_("test accuracy {lrn} with it, {other} with the constant; the constant's difference from it "
-                     "{difference} points (in brackets the {level} interval)"),
+                     "{difference} points"),
                   said, pairs[TIMES], pairs[TIMES].verdict == "equivalent", found),
-        _compared(N_("test accuracy {lrn} with it, {other} with nothing; the difference of nothing from it {difference} "
-                     "points (in brackets the {level} interval)"),
+        _compared(N_("test accuracy {lrn} with it, {other} with nothing; the difference of nothing from it "
+                     "{difference} points"),
                   said, pairs[NONE], pairs[NONE].verdict == "better", found),
         _compared(N_("test accuracy {lrn} with it, {other} with batch normalization; the difference of batch "
-                     "normalization from it {difference} points (in brackets the {level} interval)"),
+                     "normalization from it {difference} points"),
                   said, pairs[BATCH], pairs[BATCH].verdict == "better", found),
         _slower(times),
     ]  # fmt: skip
 
 
 def _compared(message: str, said: Any, pair: Any, holds: bool, found: Any) -> Finding:
-    text = both(message, lrn=said[LRN], other=said[pair.label], difference=difference(pair), level=LEVEL)
+    text = both(message, lrn=said[LRN], other=said[pair.label], difference=difference(pair))
     figures = {pair.label: found[pair.label], LRN: found[LRN]}
     return Finding(holds, text, {"accuracies": figures, "low": pair.low, "high": pair.high})
 
@@ -59,9 +59,9 @@ def _compared(message: str, said: Any, pair: Any, holds: bool, found: Any) -> Fi
 def _slower(times: Any) -> Finding:
     ratios = {label: ratio_of(times[LRN], times[label]) for label in (TIMES, NONE, BATCH)}
     said = both(
-        N_("a training step takes {times} times as long as with the constant, {none} as with nothing, {batch} as with batch "
-           "normalization (in brackets the {level} interval)"),
-        times=ratio(*ratios[TIMES]), none=ratio(*ratios[NONE]), batch=ratio(*ratios[BATCH]), level=LEVEL,
+        N_("a training step takes {times} times as long as with the constant, {none} as with nothing, {batch} as "
+           "with batch normalization"),
+        times=ratio(*ratios[TIMES]), none=ratio(*ratios[NONE]), batch=ratio(*ratios[BATCH]),
     )  # fmt: skip
     return Finding(ratios[TIMES][0] > 1, said, {"ratios": ratios})
 
@@ -91,17 +91,18 @@ def network(label: str) -> Any:
 
 claim = Claim(
     letter="j",
-    title=both(N_("In the note's network local response normalization is worth what the constant 0.5946 is, at more time.")),
+    title=both(N_("In the note's network local response normalization is worth what the constant 0.5946 is, at more "
+                  "time.")),
     source="Krizhevsky, Sutskever and Hinton (NIPS 2012), section 3.3, in the study note's network",
     setting=both(
-        N_("the note's convolutional network (620,362 parameters; k 2, size 5, alpha 1e-4, beta 0.75; then ReLU) on the "
-           "digits at 3 x 32 x 32, Adam at 1e-3, batches of 64, 84 steps; times of a step in turns on one thread")
+        N_("the note's convolutional network (620,362 parameters; k 2, size 5, alpha 1e-4, beta 0.75; then ReLU) on "
+           "the digits at 3 x 32 x 32, Adam at 1e-3, batches of 64, 84 steps; times of a step in turns on one thread")
     ),
     conditions=(
-        both(N_("with the constant in its place the test accuracy differs by less than two points, by the 95 % interval")),
-        both(N_("with nothing in its place the test accuracy is higher: the 95 % interval of the difference lies above 0")),
-        both(N_("with batch normalization the test accuracy is higher: the 95 % interval of the difference lies above 0")),
-        both(N_("a training step takes longer than with the constant: the 95 % interval of the ratio lies above 1")),
+        both(N_("with the constant in its place the test accuracy differs by less than two points, by the interval")),
+        both(N_("with nothing in its place the test accuracy is higher: the interval of the difference lies above 0")),
+        both(N_("with batch normalization the test accuracy is higher: the interval of the difference lies above 0")),
+        both(N_("a training step takes longer than with the constant: the interval of the ratio lies above 1")),
     ),
     measure=measure,
     seeds=5,

@@ -19,7 +19,7 @@ from normlab.statistics import Interval, interval
 
 from ..activations import Array
 from .claim import Claim, Finding
-from .saying import LEVEL, bracketed
+from .saying import bracketed
 
 DEPTHS = (2, 4, 8, 16)
 WIDTH, HEADS, TOKENS, ROWS = 64, 1, 16, 16
@@ -35,15 +35,14 @@ def measure(seeds: Sequence[int]) -> list[Finding]:
         after, before = (_norms(seeds, before) for before in (False, True))
     flat, falling = exponent(after), exponent(before)
     deepest = interval([float(v) for v in np.log(after[-1] / before[-1])])
-    times = [None if v is None else float(np.exp(v)) for v in (deepest.mean, deepest.low, deepest.high)]
+    mean, low, high = (None if v is None else float(np.exp(v)) for v in (deepest.mean, deepest.low, deepest.high))
     return [
         _fitted(after, flat, within(flat, 0.0, FLAT)),
         _fitted(before, falling, within(falling, -0.5, NEAR)),
         Finding(
             deepest.low is not None and deepest.low > 0,
-            both(N_("with {layers} layers it is {times} times as large after as before (in brackets the {level} "
-                    "interval)"),
-                 layers=DEPTHS[-1], times=bracketed(*times, ".2f"), level=LEVEL),
+            both(N_("with {layers} layers it is {times} times as large after as before"),
+                 layers=DEPTHS[-1], times=bracketed(mean, low, high, ".2f")),
             {"after": after[-1].tolist(), "before": before[-1].tolist()},
         ),
     ]  # fmt: skip
@@ -51,10 +50,9 @@ def measure(seeds: Sequence[int]) -> list[Finding]:
 
 def _fitted(norms: Array, found: Interval, holds: bool) -> Finding:
     said = both(
-        N_("its norm is {first} with {few} layers and {last} with {many}; exponent {exponent} (in brackets the {level} "
-           "interval)"),
+        N_("its norm is {first} with {few} layers and {last} with {many}; exponent {exponent}"),
         first=f"{norms[0].mean():.3g}", last=f"{norms[-1].mean():.3g}", few=DEPTHS[0], many=DEPTHS[-1],
-        exponent=bracketed(found.mean, found.low, found.high, ".3f"), level=LEVEL,
+        exponent=bracketed(found.mean, found.low, found.high, ".3f"),
     )  # fmt: skip
     return Finding(holds, said, {"layers": list(DEPTHS), "norms": norms.tolist()})
 
@@ -96,23 +94,23 @@ def _norm(seed: int, depth: int, before: bool) -> float:
             nn.init.zeros_(p)
     x, words = torch.randn(ROWS, TOKENS, WIDTH), torch.randint(WIDTH, (ROWS,))
     losses = nn.functional.cross_entropy(network(x)[:, 0], words, reduction="none")
-    weight: Any = blocks[-1].down.weight
-    gradients = [torch.autograd.grad(loss, weight, retain_graph=True)[0] for loss in losses]
+    last: Any = blocks[-1]
+    gradients = [torch.autograd.grad(loss, last.down.weight, retain_graph=True)[0] for loss in losses]
     return float(torch.stack([g.square().sum() for g in gradients]).mean().sqrt())
 
 
 claim = Claim(
     letter="l",
-    title=both(N_("At the start the last layer's gradient of a Transformer does not depend on depth with the normalization "
-                  "after the sum, and falls with the root of depth with it inside the branch.")),
+    title=both(N_("At the start the last layer's gradient of a Transformer does not depend on depth with the "
+                  "normalization after the sum, and falls with the root of depth with it inside the branch.")),
     source="Xiong et al., arXiv 2002.04745, theorem 1 and section 3.3",
-    setting=both(N_("layers of width 64 as in the theorem (all matrices square, of variance 1 / width), 2 to 16 of them, 16 "
-                    "random tokens, cross-entropy of one against a random word, at initialization")),
+    setting=both(N_("layers of width 64 as in the theorem (all matrices square, of variance 1 / width), 2 to 16 of "
+                    "them, 16 random tokens, cross-entropy of one against a random word, at initialization")),
     conditions=(
-        both(N_("after the sum: the gradient's norm goes with the number of layers to a power within 0.1 of 0, by its 95 % "
-                "interval")),
-        both(N_("inside the branch: to a power within 0.15 of -0.5, by its 95 % interval")),
-        both(N_("with 16 layers it is larger after the sum: the 95 % interval of the ratio lies above 1")),
+        both(N_("after the sum: the gradient's norm goes with the number of layers to a power within 0.1 of 0, by "
+                "its interval")),
+        both(N_("inside the branch: to a power within 0.15 of -0.5, by its interval")),
+        both(N_("with 16 layers it is larger after the sum: the interval of the ratio lies above 1")),
     ),
     measure=measure,
     seeds=10,

@@ -14,7 +14,7 @@ from normlab.statistics import contrasts
 
 from ..activations import Array
 from .claim import Claim, Finding
-from .saying import LEVEL, difference, percent
+from .saying import difference, percent
 
 NEIGHBOURS = 5
 FOLDS = 3  # inner and outer
@@ -32,11 +32,11 @@ def _compared(found: dict[str, list[float]]) -> Finding:
     # Every interval must hold together with those of the other tables.
     pairs = {c.label: c for c in contrasts(found, against=WISE, level=1 - 0.05 / len(TABLES))}
     said = both(
-        N_("accuracy {wise} with a scaler for each column, {single} with the best single one, {z_score} with the z-score; "
-           "difference from it of the best single one {less} points, of the z-score {least} (in brackets the {level} "
-           "interval, of the differences corrected for all {comparisons})"),
+        N_("accuracy {wise} with a scaler for each column, {single} with the best single one, {z_score} with the "
+           "z-score; difference from it of the best single one {less} points, of the z-score {least} (intervals of "
+           "the differences corrected for all {comparisons})"),
         wise=percent(found[WISE]), single=percent(found[SINGLE]), z_score=percent(found[Z_SCORE]),
-        less=difference(pairs[SINGLE]), least=difference(pairs[Z_SCORE]), level=LEVEL, comparisons=2 * len(TABLES),
+        less=difference(pairs[SINGLE]), least=difference(pairs[Z_SCORE]), comparisons=2 * len(TABLES),
     )  # fmt: skip
     return Finding(all(c.verdict == "worse" for c in pairs.values()), said, {"accuracies": found})
 
@@ -102,16 +102,16 @@ claim = Claim(
     source="Singh and Singh, Pattern Recognition 122, 108307 (2022)",
     setting=both(
         N_("five nearest neighbours; thirteen scalers, chosen on three inner folds and judged on three outer ones; "
-           "scikit-learn's wine and breast cancer in full, the digits in their 16 most variable pixels; a seed draws the "
-           "folds, so that the intervals speak of these tables alone")
+           "scikit-learn's wine and breast cancer in full, the digits in their 16 most variable pixels; a seed draws "
+           "the folds, so that the intervals speak of these tables alone")
     ),
     conditions=(
-        both(N_("wine: the accuracy is higher than with the best single scaler and than with the z-score, by 95 % intervals "
-                "that do not hold 0")),
-        both(N_("breast cancer: the accuracy is higher than with the best single scaler and than with the z-score, by 95 % "
+        both(N_("wine: the accuracy is higher than with the best single scaler and than with the z-score, by "
                 "intervals that do not hold 0")),
-        both(N_("digits: the accuracy is higher than with the best single scaler and than with the z-score, by 95 % intervals "
-                "that do not hold 0")),
+        both(N_("breast cancer: the accuracy is higher than with the best single scaler and than with the z-score, "
+                "by intervals that do not hold 0")),
+        both(N_("digits: the accuracy is higher than with the best single scaler and than with the z-score, by "
+                "intervals that do not hold 0")),
     ),
     measure=measure,
     seeds=8,

@@ -10,7 +10,7 @@ from normlab.language import N_, both
 from normlab.statistics import contrasts
 
 from .claim import Claim, Finding
-from .saying import LEVEL, difference, percent
+from .saying import difference, percent
 
 MARGIN = 0.01
 SETTINGS: dict[str, Any] = {"rates": (1e-3, 3e-3), "batch": 64, "steps": 400}
@@ -33,18 +33,16 @@ def measure(seeds: Sequence[int]) -> list[Finding]:
     with alone():
         found = race(makes, data, seeds, **SETTINGS)
     step, chance = 1 / len(data.test_y), 1 / len(data.classes)
-    pairs = contrasts(found, against="dyt", margin=MARGIN, resolution=step, diverged=chance)
-    layer, none = pairs
-    words = {"level": LEVEL, "dyt": percent(found["dyt"], step)}
+    layer, none = contrasts(found, against="dyt", margin=MARGIN, resolution=step, diverged=chance)
+    shares = {label: [chance if v is None else v for v in values] for label, values in found.items()}
+    said = {label: percent(values, step) for label, values in shares.items()}
     same = both(
-        N_("test accuracy {layer} with layer normalization, {dyt} with the tanh; difference {difference} points (in "
-           "brackets the {level} interval)"),
-        layer=percent(found["layer_norm"], step), difference=difference(layer), **words,
+        N_("test accuracy {layer} with layer normalization, {dyt} with the tanh; difference {difference} points"),
+        layer=said["layer_norm"], dyt=said["dyt"], difference=difference(layer),
     )  # fmt: skip
     better = both(
-        N_("test accuracy {none} with nothing, {dyt} with the tanh; difference {difference} points (in brackets the "
-           "{level} interval)"),
-        none=percent([chance if v is None else v for v in found["none"]], step), difference=difference(none), **words,
+        N_("test accuracy {none} with nothing, {dyt} with the tanh; difference {difference} points"),
+        none=said["none"], dyt=said["dyt"], difference=difference(none),
     )  # fmt: skip
     return [
         Finding(layer.verdict == "equivalent", same, {"accuracies": found}),
@@ -81,8 +79,8 @@ claim = Claim(
            "as a token; Adam, batches of 64, 400 steps, each at its better learning rate")
     ),
     conditions=(
-        both(N_("the difference of the test accuracies is less than one point either way, by its 95 % interval")),
-        both(N_("the test accuracy with it is higher than with nothing in its place: the 95 % interval of the difference "
+        both(N_("the difference of the test accuracies is less than one point either way, by its interval")),
+        both(N_("the test accuracy with it is higher than with nothing in its place: the interval of the difference "
                 "does not hold 0")),
     ),
     measure=measure,

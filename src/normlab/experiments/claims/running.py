@@ -78,10 +78,15 @@ def _entries(letters: Sequence[str], processes: int) -> Iterator[Document]:
             yield entry_of(letter)
         return
     longest = sorted(letters, key=lambda letter: -chosen_claims([letter])[0].seconds)
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     try:
         for future in as_completed([pool.submit(entry_of, letter) for letter in longest]):
             yield future.result()
+    except BaseException:  # Ctrl-C: whoever asked for less would wait at the exit until a claim is finished
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from normlab.statistics import Contrast, interval
 
-__all__ = ["LEVEL", "bracketed", "difference", "percent", "ratio"]
-
-LEVEL = "95 %"
+__all__ = ["bracketed", "difference", "percent", "ratio"]
 
 
 def bracketed(middle: float | None, low: float | None, high: float | None, form: str = ".1f") -> str:
@@ -20,13 +18,18 @@ def bracketed(middle: float | None, low: float | None, high: float | None, form:
 
 def percent(values: Sequence[float | None], step: float | None = None) -> str:
     """The mean of shares over seeds, in percent. `step`: the finest by which one can move."""
-    found = interval([None if v is None else 100 * v for v in values], resolution=None if step is None else 100 * step)
+    found = interval([points(v) for v in values], resolution=points(step))
     return f"{bracketed(found.mean, found.low, found.high)} %"
+
+
+def points(value: float | None) -> float | None:
+    """A share in percent."""
+    return None if value is None else 100 * value
 
 
 def difference(found: Contrast) -> str:
     """A difference of shares, in points."""
-    return bracketed(*(None if v is None else 100 * v for v in (found.difference, found.low, found.high)), "+.1f")
+    return bracketed(points(found.difference), points(found.low), points(found.high), "+.1f")
 
 
 def ratio(low: float, middle: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""What claims about torch networks share: a small Transformer, training over seeds and rates, and steps timed in turns."""
+"""What claims about torch networks share: a small Transformer, training over seeds and rates, steps timed in turns."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ class Stack:
 
 
 def endings(split: Split) -> list[tuple[Samples, str, tuple[str, str]]]:
-    """What is measured of a network at its end: on which samples, in which mode, and what the two numbers are called."""
+    """What is measured of a network at its end: on which samples, in which mode, and what the numbers are called."""
     ends = (
         ("validation", split.validation, EVALUATE), ("test", split.test, EVALUATE),
         ("own_statistics", split.test, MEASURE),
