@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 WAITING, FAILED = "waiting", "failed"
+Grid = dict[str, list[Any]]
 Value = float | str | None
 """A metric; None where it is no number; WAITING, or FAILED with an error after a colon."""
 
 
-def swept(grid: Mapping[str, list[Any]], value: Callable[..., Value], metric: str = "test_accuracy", **fixed: Any) -> dict[str, Any]:
+def swept(grid: Grid, value: Callable[..., Value], metric: str = "test_accuracy", **fixed: Any) -> dict[str, Any]:
     """The document of a sweep over `grid`, where `value` is called with each combination."""
     trials = []
     for number, values in enumerate(itertools.product(*grid.values()), 1):
@@ -52,7 +53,7 @@ BASE = {"none": 0.3, "bn": 0.9, "gn:groups=4": 0.7}
 
 def told_apart() -> dict[str, Any]:
     """Three arms at two depths and three rates, eight seeds."""
-    grid = {"methods": ARMS, "layers": [3, 5], "lr": [0.01, 0.1, 1.0], "seed": list(range(8))}
+    grid: Grid = {"methods": ARMS, "layers": [3, 5], "lr": [0.01, 0.1, 1.0], "seed": list(range(8))}
     return swept(grid, lambda methods, layers, lr, seed: BASE[methods] - layers / 100 + scatter(seed + len(methods)), batch=64)
 
 
@@ -63,7 +64,7 @@ def arms_alone() -> dict[str, Any]:
 
 def no_arms() -> dict[str, Any]:
     """No arms, no seeds, no numbers along which anything could be drawn."""
-    grid = {"optimizer": ["sgd", "adam"], "activation": ["relu", "tanh"], "bias": [True, False]}
+    grid: Grid = {"optimizer": ["sgd", "adam"], "activation": ["relu", "tanh"], "bias": [True, False]}
     return swept(grid, lambda optimizer, activation, bias: 0.5 + 0.1 * bias + 0.2 * (activation == "tanh"))
 
 
@@ -99,7 +100,7 @@ def diverging() -> dict[str, Any]:
 def crowded() -> dict[str, Any]:
     """Fourteen arms, twelve rates, two seeds, three batches: 1008 trials."""
     arms = [f"gn:groups={k + 1}" for k in range(14)]
-    grid = {"methods": arms, "lr": [10.0 ** (k / 2 - 5) for k in range(12)], "batch": [8, 64, 512], "seed": [0, 1]}
+    grid: Grid = {"methods": arms, "lr": [10.0 ** (k / 2 - 5) for k in range(12)], "batch": [8, 64, 512], "seed": [0, 1]}
     return swept(grid, lambda methods, lr, batch, seed: 0.5 + len(methods) / 50 + scatter(seed))
 
 

@@ -13,18 +13,14 @@ import numpy as np
 import pytest
 
 from normlab.errors import UnknownNameError
-from normlab.experiments.claims import (
-    b_larger_learning_rates as rates,
-    c_study_note as note,
-    chosen_claims,
-    claims,
-    d_small_batches as batches,
-    e_layer_norm_alone as alone,
-    f_contrast as contrast,
-    h_self_normalizing as selu,
-    i_weight_norm as weight,
-)
-from normlab.experiments.claims import running
+from normlab.experiments.claims import b_larger_learning_rates as rates
+from normlab.experiments.claims import c_study_note as note
+from normlab.experiments.claims import chosen_claims, claims, running
+from normlab.experiments.claims import d_small_batches as batches
+from normlab.experiments.claims import e_layer_norm_alone as alone
+from normlab.experiments.claims import f_contrast as contrast
+from normlab.experiments.claims import h_self_normalizing as selu
+from normlab.experiments.claims import i_weight_norm as weight
 from normlab.experiments.claims.claim import NOT_REPRODUCED, NOT_RUN, PARTLY, REPRODUCED, Claim, Finding, verdict
 from normlab.experiments.claims.inside import at_the_start
 from normlab.experiments.claims.recurrent import Recurrent, blank
@@ -156,7 +152,7 @@ def test_lengths_that_cost_accuracy_are_told() -> None:
 def test_moments_off_the_fixed_point_are_told() -> None:
     near = np.array([[0.0, 1.01], [0.01, 1.0], [0.0, 0.99]])
     assert selu._moments(near, "x", (0.0, 1.0))[2] <= selu.NEAR
-    far = selu._moments(near + [0.0, 0.6], "x", (0.0, 1.0))
+    far = selu._moments(near + np.array([0.0, 0.6]), "x", (0.0, 1.0))
     assert far[2] > selu.NEAR and far[3] > selu.NEAR
     astride = selu._moments(np.array([[0.0, 0.5], [0.0, 1.5], [0.0, 1.0]]), "x", (0.0, 1.0))
     assert astride[2] > selu.NEAR and astride[3] == 0  # it may be far, and may be at the fixed point
@@ -171,11 +167,11 @@ def test_weights_without_the_normalization_fail_every_condition(monkeypatch: pyt
 
 def test_the_notes_sentences_come_out_as_compare_says() -> None:
     """Seed 0 is the note's own run: its figures are in the documentation of the presets, its verdicts in `compare`."""
-    found = at_the_start(note.ARMS, [0, 1, 2], preset="note-5")
+    found = at_the_start(note.ARMS, range(8), preset="note-5")
     none, batch = found.values()
     assert none.var[0] == pytest.approx([0.120896, 0.176443, 0.194145, 0.183300, 0.162022], abs=5e-7)
     assert batch.var[0, -1] == pytest.approx(0.044469, abs=5e-7)
-    document = run(list(note.ARMS), preset="note-5", seeds=3).to_dict()
+    document = run(list(note.ARMS), preset="note-5", seeds=8).to_dict()
     centred, denser, steady, suitable, relieved = [one["verdict"] for one in note_sentences(document)[:5]]
     pair = (none, batch)
     assert (centred, note._enters(pair).holds, note._leaves(pair).holds) == (HALF, True, False)

@@ -33,7 +33,7 @@ SMALL: dict[ModuleType, dict[str, Any]] = {
     l_: {"DEPTHS": (1, 2), "WIDTH": 8, "ROWS": 2, "TOKENS": 3},
     m: {"POOL": ("none", "z_score"), "PIXELS": 2},
     n: {"SETTINGS": {"rates": (1e-3, 3e-3), "batch": 16, "steps": 2}},
-    o: {"SETTINGS": {**o.SETTINGS, "methods": ("layer_norm",), "tiers": ("L1",), "seconds": 0.001}},
+    o: {"SETTINGS": {**o.SETTINGS, "methods": ("layer_norm",), "tiers": ("L1",), "passes": ("both",), "seconds": 0.001}},
 }
 TIMES = {j: 1, k: 2, o: 2}  # how many of the last findings are of times, which no two runs share
 IDS = [module.claim.letter for module in SMALL]

@@ -64,8 +64,8 @@ def compared(document: Document, metric: str) -> list[Compared]:
 
 def _paired(points: Sequence[Point], metric: str) -> dict[str, list[float | None]]:
     """By arm one value a seed, of the seeds that all arms have a result for."""
-    arms = {word(point.setting[ARMS]): point.by_seed(metric) for point in points}
-    alive = {label: runs for label, runs in arms.items() if any(value is not None for value in runs.values())}
+    able = [point for point in points if any(one["state"] == "done" for one in point.trials)]
+    alive = {word(point.setting[ARMS]): point.by_seed(metric) for point in able}
     common = [seed for seed in next(iter(alive.values()), {}) if all(seed in runs for runs in alive.values())]
     return {label: [runs[seed] for seed in common] for label, runs in alive.items()} if common else {}
 
