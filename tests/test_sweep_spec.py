@@ -94,4 +94,4 @@ def test_two_trials_that_are_the_same_in_other_words_are_refused() -> None:
 def test_the_example_is_a_specification_that_train_accepts() -> None:
     from normlab.experiments.trial import check as check_training
 
-    assert len(read_spec(ROOT / "examples" / "sweep.toml").trials(check_training)) == 18
+    assert len(read_spec(ROOT / "examples" / "sweep.toml").trials(check_training)) == 30
