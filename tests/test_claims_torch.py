@@ -66,7 +66,8 @@ def test_the_same_seeds_give_the_same_findings(module: ModuleType, monkeypatch: 
 
 def test_the_ring_counts_the_modes_that_have_a_sample_near_them() -> None:
     at = g.centres()
-    inside, outside = at[:3] + [0, 0.99 * g.NEAR], at[3:5] + [0, 1.01 * g.NEAR]
+    off = np.array([0, g.NEAR])
+    inside, outside = at[:3] + 0.99 * off, at[3:5] + 1.01 * off
     assert g.hits(np.concatenate([inside, inside[:1], outside])) == (3, 4 / 6)
     assert g.hits(np.zeros((5, 2))) == (0, 0.0)
 

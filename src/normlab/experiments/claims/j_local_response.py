@@ -18,7 +18,7 @@ CONSTANT = WINDOW["k"] ** -WINDOW["beta"]  # 0.5946, what it multiplies activati
 MARGIN = 0.02
 SETTINGS: dict[str, Any] = {"rates": (1e-3,), "batch": 64, "steps": 84}
 WIDTHS = (32, 64, 128)
-TIMED_S = 3.0
+TIMED_S = 5.0
 LRN, TIMES, NONE, BATCH = "local_response_norm", "constant", "none", "batch_norm"
 
 
@@ -106,6 +106,6 @@ claim = Claim(
     ),
     measure=measure,
     seeds=5,
-    seconds=150,
+    seconds=180,
     needs=("torch",),
 )  # fmt: skip
