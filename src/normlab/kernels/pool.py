@@ -19,8 +19,8 @@ from . import costs
 
 __all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "share", "spread", "threads"]
 
-# A hand-over costs 15 to 90 microseconds; a core goes through about ten elements a nanosecond. What takes longer over an
-# element counts it several times.
+# A hand-over costs 15 to 90 microseconds; a core goes through about ten elements a nanosecond. What takes longer
+# over an element counts it several times.
 WORTH_ELEMENTS = 786_432
 # Ranges per thread: a thread that the system held up leaves the rest to the others.
 RANGES = 4
