@@ -270,7 +270,8 @@ def test_ctrl_c_before_the_first_arm_keeps_nothing(monkeypatch: pytest.MonkeyPat
 def test_a_method_is_named_by_no_file_of_the_experiment() -> None:
     foreign = {"presets.py", "note_sentences.py"}  # the default arms; what the note says about its methods
     folder = Path(nl.__file__).parent / "experiments"
-    files = [path for path in sorted(folder.glob("*.py")) if path.name not in foreign]
+    found = (*sorted(folder.glob("*.py")), *sorted(folder.glob("training/*.py")))
+    files = [path for path in found if path.name not in foreign]
     assert len(files) > 10
     # Words that are also an activation function's, a format's or a spread's name.
     names = {*nl.list_methods(), *(nl.method(name).short for name in nl.list_methods())} - {"selu", "in", "rms"}

@@ -13,6 +13,7 @@ from typing import Any
 from normlab.errors import unknown
 
 DEFAULT_ARMS = ("none", "batch_norm", "layer_norm")
+RACE_ARMS = (*DEFAULT_ARMS, "group_norm")  # what `train` takes where no arm is named
 _PAIR = ("none", "batch_norm")
 # The note's local response normalization has k = 2, as its paper does; most libraries' default is 1.
 _OPTIONS = {"local_response_norm": {"k": 2.0}}

@@ -12,7 +12,7 @@ from normlab.data.dataset import Dataset
 from normlab.result import Result, machine, versions
 
 from .arms import Arm, Methods, read_arms, text_of, texts_of
-from .presets import NO_PRESET
+from .presets import NO_PRESET, RACE_ARMS
 from .repeatable import by_the_formula
 from .training.preparing import parts_of
 from .training.progress import OnStep, Told
@@ -24,7 +24,6 @@ from .training.trainer import Trainer, dataset_of, network_of
 
 __all__ = ["Interrupted", "Race", "run", "train"]
 
-DEFAULT_ARMS = ("none", "batch_norm", "layer_norm", "group_norm")
 
 
 class Race(Result):
@@ -89,8 +88,8 @@ def _train(
     Example:
         >>> import normlab as nl
         >>> race = nl.train(["none", "bn"], steps=100, seeds=2, lr=0.1)
-        >>> [round(arm["final"]["test_accuracy"]["mean"], 1) for arm in race.to_dict()["arms"]]
-        [0.1, 0.9]
+        >>> [arm["final"]["test_accuracy"]["mean"] > 0.8 for arm in race.to_dict()["arms"]]
+        [False, True]
     """
     raise AssertionError("never called: `train` passes on what was given")
 
@@ -112,7 +111,7 @@ def run(
     Raises: what `train` raises; Interrupted on Ctrl-C, with the arms that were finished.
     """
     started = time.perf_counter()
-    texts = texts_of(methods) or list(DEFAULT_ARMS)
+    texts = texts_of(methods) or list(RACE_ARMS)
     arms = read_arms(texts, NO_PRESET)
     factory, name = network_of(net)
     dataset = dataset_of(data)

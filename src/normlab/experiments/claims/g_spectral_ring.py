@@ -205,6 +205,6 @@ claim = Claim(
     ),
     measure=measure,
     seeds=5,
-    seconds=150,
+    seconds=155,
     needs=("torch",),
 )  # fmt: skip

@@ -116,6 +116,6 @@ claim = Claim(
     ),
     measure=measure,
     seeds=20,
-    seconds=60,
+    seconds=50,
     needs=("torch",),
 )  # fmt: skip

@@ -115,6 +115,6 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=60,
+    seconds=40,
     needs=("sklearn",),
 )  # fmt: skip

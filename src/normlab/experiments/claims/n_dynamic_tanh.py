@@ -85,6 +85,6 @@ claim = Claim(
     ),
     measure=measure,
     seeds=8,
-    seconds=120,
+    seconds=150,
     needs=("torch",),
 )  # fmt: skip

@@ -54,7 +54,8 @@ def run_claims(
     wanted = chosen_claims(letters)
     document: Document = {
         "schema": "normlab.claims/1", "command": " ".join(["normlab claims", *(letters or ["all"])]),
-        "versions": versions(), "machine": machine(), "wall_s": 0.0, "settings": {"claims": [c.letter for c in wanted]}, "claims": [],
+        "versions": versions(), "machine": machine(), "wall_s": 0.0,
+        "settings": {"claims": [c.letter for c in wanted]}, "claims": [],
     }  # fmt: skip
     done: dict[str, Document] = {}
     try:
