@@ -1,7 +1,7 @@
 """Error against the batch size: flat for group normalization, rising for batch normalization as batches get small.
 
-Half as many samples, with and without the drops of the learning rate, were run before under the same conditions; none of
-the four held there either.
+Half as many samples, with and without the drops of the learning rate, were run before under the same conditions; none
+of the four held there either.
 """
 
 from __future__ import annotations
