@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch", reason="the extra torch is not installed: a model is a torch.nn.Module")
-nn = torch.nn
-
-import normlab as nl  # noqa: E402
-from normlab.advice.loading import batch_of  # noqa: E402
-from normlab.advice.reading import look, standing_in  # noqa: E402
-from normlab.errors import UsageError  # noqa: E402
+import normlab as nl
+from normlab.advice.loading import batch_of
+from normlab.advice.reading import look, standing_in
+from normlab.errors import UsageError
 
 
 def unet() -> Any:

@@ -135,7 +135,7 @@ def test_ctrl_c_keeps_what_is_finished(call: Caller, folder: Path, monkeypatch: 
 def test_nothing_but_missing_extras_is_exit_code_3(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
-    monkeypatch.setattr(running, "usable_cores", lambda: 1)  # in this process, where torch is hidden
+    monkeypatch.setattr(running, "usable", lambda: 1)  # in this process, where torch is hidden
     alone = call("claims", "l")
     assert alone.code == 3 and "pip install" in alone.err and "?" in alone.out
     beside = call("claims", "l", "i")

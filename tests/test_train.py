@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,14 @@ def test_data_of_the_users_own() -> None:
     own = Dataset("own", x[:90], y[:90], x[90:], y[90:], ("left", "right"))
     found = nl.train(["none"], data=own, **SMALL, lr=0.5, activation="tanh").to_dict()
     assert found["data"]["name"] == "own" and found["arms"][0]["final"]["test_accuracy"]["mean"] > 0.8
+
+
+def test_the_command_names_the_data_as_they_were_asked_for(tmp_path: Path) -> None:
+    """By the file's path, not by the name that people call it."""
+    path = tmp_path / "points.csv"
+    path.write_text("a,class\n" + "".join(f"{k},{'xy'[k % 2]}\n" for k in range(80)))
+    found = document(["none"], data=path, batch=8, steps=2, seeds=1)
+    assert f"--data {path}" in found["command"] and found["data"]["name"] == "points.csv"
 
 
 def test_what_cannot_act_here_is_explained_and_the_others_run() -> None:

@@ -127,7 +127,7 @@ def test_bad_factories_are_told_what_was_required() -> None:
     wide = made("none", factory=lambda norm: nn.Linear(6, 7))
     with pytest.raises(ShapeError, match=r"\(rows, classes\) = \(10, 4\), got \(10, 7\)"):
         wide.step()
-    for net, words in (("no_such_module:f", "cannot be found"), ("math:no_such", "cannot be found"), ("math:pi", "function of a norm")):
+    for net, words in (("no_such_module:f", "cannot be imported: ModuleNotFoundError"), ("math:no_such", "has no no_such"), ("math:pi", "function of a norm")):
         with pytest.raises(UsageError, match=words):
             network_of(net)
 

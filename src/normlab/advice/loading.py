@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import os
 import re
 import reprlib
-import sys
 from typing import Any
 
-from ..errors import NormlabError, UsageError, missing_extra, near
+from ..errors import UsageError, missing_extra
+from ..importing import named
 from ..language import N_, translate
 
 try:
@@ -27,21 +25,14 @@ MOST_ELEMENTS = 2**48  # none is ever allocated, but torch counts their bytes in
 def made(name: str) -> Any:
     """The module that `package.module:name` names, or that a function or class of that name returns without arguments.
 
-    Modules of the current folder are found too, as `python -m` does it.
-
     Raises:
         UsageError: no such module or name, a call that failed (with its reason), or what came is no `torch.nn.Module`.
     """
-    path, colon, attribute = name.partition(":")
-    if not (path and colon and attribute):
-        raise UsageError(translate("--model: 'module:name' is required, got {came}.", came=repr(name)))
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    found = _attribute(_imported(path), attribute, path)
+    found = named(name, "--model")
     if not isinstance(found, torch.nn.Module) and callable(found):
         try:
             found = found()
-        except Exception as problem:
+        except Exception as problem:  # the user's code, which may fail in any way
             reason = f"{type(problem).__name__}: {problem}"
             message = translate("--model: {name}() failed: {reason}", name=name, reason=reason)
             raise UsageError(message) from problem
@@ -49,25 +40,6 @@ def made(name: str) -> Any:
         came = type(found).__name__
         raise UsageError(translate("--model: {name} must give a torch.nn.Module, got {came}.", name=name, came=came))
     return found
-
-
-def _imported(path: str) -> Any:
-    try:
-        return importlib.import_module(path)
-    except NormlabError:
-        raise
-    except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}"
-        message = translate("--model: module {name} cannot be imported: {reason}", name=path, reason=reason)
-        raise UsageError(message) from problem
-
-
-def _attribute(module: Any, name: str, path: str) -> Any:
-    if hasattr(module, name):
-        return getattr(module, name)
-    close = near(name, (n for n in vars(module) if not n.startswith("_")))
-    hint = translate("Did you mean {names}?", names=", ".join(close)) if close else None
-    raise UsageError(translate("--model: module {path} has no {name}.", path=path, name=name), hint=hint)
 
 
 def batch_of(shape: str) -> torch.Tensor:

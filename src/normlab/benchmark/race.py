@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import NormlabError, UsageError, missing_extra, unknown
+from ..processors import usable
 from ..result import Result, machine, versions
 from . import suite
 from .answers import answers, summary
@@ -59,8 +60,8 @@ def bench(
     began = time.perf_counter()
     names = _names(contestants)
     cases = suite.cases(methods, dtype=dtype, passes=passes, tiers=tiers, threads=threads, shapes=shapes)
-    if threads > suite.usable_cpus():
-        raise UsageError(f"bench: at most {suite.usable_cpus()} threads can be used here, got {threads}.")
+    if threads > usable():
+        raise UsageError(f"bench: at most {usable()} threads can be used here, got {threads}.")
     if not cases:
         raise UsageError("bench: no case fits what was asked for.", hint="Ask for more tiers.")
     total = len(cases) * (1 + len(names))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -150,9 +149,3 @@ def floor_units(case: Case) -> int:
     far = plan is not None and plan.count * DTYPES[case.dtype] > caches()["L2"]
     forward, backward = 2 + far, 3 + 2 * far
     return forward + (backward if case.both else 0)
-
-
-def usable_cpus() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

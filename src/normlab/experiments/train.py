@@ -20,7 +20,7 @@ from .training.running import Training, run_all
 from .training.settings import Settings
 from .training.stack import Run
 from .training.summary import Document, chosen, grid, summarized
-from .training.trainer import Trainer, dataset_of, network_of
+from .training.trainer import Trainer, dataset_of, network_of, source_of
 
 __all__ = ["Interrupted", "Race", "run", "train"]
 
@@ -115,7 +115,7 @@ def run(
     arms = read_arms(texts, NO_PRESET)
     factory, name = network_of(net)
     dataset = dataset_of(data)
-    settings = Settings.read({**given, "data": dataset.name, "net": name})
+    settings = Settings.read({**given, "data": source_of(data, dataset), "net": name})
     trainer = Trainer(settings, dataset, factory)
     document: Document = {
         "schema": "normlab.train/1", "command": settings.command([text_of(one) for one in texts]),

@@ -13,6 +13,7 @@ from .arms import read_arm, read_arms, text_of
 from .presets import NO_PRESET
 from .repeatable import by_the_formula
 from .training import checkpoints
+from .training.preparing import parts_of
 from .training.settings import DEFAULTS, Settings
 from .training.summary import chosen, grid
 from .training.trainer import Trainer, dataset_of, network_of
@@ -66,7 +67,7 @@ def trial(parameters: Mapping[str, Any], *, checkpoint: Path | None = None) -> d
             for number, make in enumerate(trainer.makers(arm))
             for run in _finished(make(), dataset.fingerprint, _beside(checkpoint, number))
         ]
-    lines = grid(runs, 1 / len(dataset.classes), len(dataset.test_y))
+    lines = grid(runs, 1 / len(dataset.classes), len(parts_of(dataset)[1]))
     best = next(run for run in runs if run.slot.lr == chosen(lines)["lr"])
     told = ("test_accuracy", "test_loss")  # a table that has room for few shows these
     return {

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from ..processors import usable
 from . import costs
 
 __all__ = ["Compiled", "at_most", "compiled", "run", "set_threads", "share", "spread", "threads"]
@@ -39,10 +40,7 @@ def _default_threads() -> int:
     wanted = os.environ.get("NORMLAB_THREADS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
+    return usable()
 
 
 class _State:

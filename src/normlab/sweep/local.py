@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from ..processors import usable
 from . import worker
 from .attempts import DIED, Outcome, Task
 
-__all__ = ["Local", "processors"]
+__all__ = ["Local"]
 
 POLL_S = 0.5
 """Windows delivers Ctrl-C only between waits; and so often the dead are counted that were not heard ending."""
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 class Process:
@@ -79,7 +73,7 @@ class Local:
     """Worker processes on this machine. `submit` as many as `slots`, then `next` for each."""
 
     def __init__(self, trial: str, workers: int | None = None) -> None:
-        self.slots = workers or processors()
+        self.slots = workers or usable()
         self._trial = trial
         self._heard: SimpleQueue[tuple[Process, str | None]] = SimpleQueue()
         self._idle: list[Process] = []

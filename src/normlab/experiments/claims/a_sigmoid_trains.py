@@ -14,7 +14,7 @@ from ..activations import Array
 from ..train import run
 from ..training.parts import MEASURE
 from .claim import Claim, Finding
-from .training import accuracies, stack_of, steps_to
+from .training import accuracies, stack_of, steps_to, to_all
 
 SETTINGS: dict[str, Any] = {"layers": 3, "width": 100, "activation": "sigmoid", "batch": 60, "steps": 400}
 FASTER = 0.5  # of the steps
@@ -85,7 +85,7 @@ def _moved(arm: str, seeds: Sequence[int], lr: float) -> list[float]:
 
 def _units(made: Any, x: Array) -> tuple[Array, Array]:
     entering: list[Array] = []
-    made.network.forward(np.broadcast_to(x, (len(made.slots), *x.shape)), MEASURE, None, entering)
+    made.network.forward(to_all(made, x), MEASURE, None, entering)
     last = entering[-1].astype(np.float64)
     return last.mean(axis=1), last.std(axis=1)
 

@@ -15,7 +15,7 @@ from normlab.statistics import contrasts
 from .claim import Claim, Finding
 from .figures import figure
 from .saying import difference
-from .trained import best_stack, final
+from .training import best_stack, final
 
 BATCHES = (2, 4, 8, 16, 32)
 SMALL, LARGE = BATCHES[0], BATCHES[-1]

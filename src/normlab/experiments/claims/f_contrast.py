@@ -15,7 +15,7 @@ from ..training.parts import EVALUATE
 from ..training.stack import Samples, Stack
 from .claim import Claim, Finding
 from .saying import difference, percent
-from .trained import best_stack, final
+from .training import best_stack, final
 
 SETTINGS: dict[str, Any] = {"net": "conv", "activation": "relu", "init": "he", "batch": 32, "steps": 200}
 RATES = (0.01, 0.1, 1.0)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from normlab.formatting import number
 from normlab.statistics import Interval, interval
+
+from .saying import bracketed
 
 __all__ = ["figure", "logarithms", "ratio", "written"]
 
@@ -34,5 +37,5 @@ def ratio(found: Interval) -> str:
 
 
 def _bracketed(values: Sequence[float | None], digits: int) -> str:
-    mean, low, high = (number(v, digits) for v in values)
-    return mean if values[1] is None or values[2] is None else f"{mean} [{low}, {high}]"
+    middle, low, high = values
+    return bracketed(middle, low, high, partial(number, digits=digits))

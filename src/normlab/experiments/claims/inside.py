@@ -13,7 +13,7 @@ from ..compare import run
 from ..measure import FLAT
 from ..training.parts import MEASURE, TRAIN
 from ..training.stack import Stack, cross_entropy
-from .trained import best_stack, to_all
+from .training import best_stack, to_all
 
 __all__ = ["Inside", "at_the_start", "trained"]
 

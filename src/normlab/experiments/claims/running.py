@@ -13,10 +13,10 @@ from typing import Any
 
 from normlab.errors import install_line
 from normlab.language import both
+from normlab.processors import usable
 from normlab.result import Result, machine, versions
 
 from ..repeatable import by_the_formula
-from ..training.running import usable_cores
 from . import chosen_claims
 from .claim import NOT_RUN, Claim, verdict
 
@@ -59,7 +59,7 @@ def run_claims(
     }  # fmt: skip
     done: dict[str, Document] = {}
     try:
-        for entry in _entries([c.letter for c in wanted], min(processes or usable_cores(), len(wanted))):
+        for entry in _entries([c.letter for c in wanted], min(processes or usable(), len(wanted))):
             done[entry["letter"]] = entry
             if on_claim is not None:
                 on_claim(len(done), len(wanted), entry)

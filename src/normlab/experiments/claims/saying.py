@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from normlab.statistics import Contrast, interval
 
 __all__ = ["bracketed", "difference", "percent", "ratio"]
 
 
-def bracketed(middle: float | None, low: float | None, high: float | None, form: str = ".1f") -> str:
-    """A figure with its interval; without one where there is none."""
+def bracketed(
+    middle: float | None, low: float | None, high: float | None, form: str | Callable[[float], str] = ".1f"
+) -> str:  # fmt: skip
+    """A figure with its interval; without one where there is none. `form`: of format(), or what writes a number."""
+    write = (lambda value: format(value, form)) if isinstance(form, str) else form
     if middle is None:
         return "-"
-    return f"{middle:{form}}" + (f" [{low:{form}}, {high:{form}}]" if low is not None and high is not None else "")
+    return write(middle) + (f" [{write(low)}, {write(high)}]" if low is not None and high is not None else "")
 
 
 def percent(values: Sequence[float | None], step: float | None = None) -> str:

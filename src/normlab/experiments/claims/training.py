@@ -1,12 +1,15 @@
-"""What several claims read off a race, and a stack trained by hand where a claim looks inside."""
+"""What several claims read off a race, and stacks trained by hand where a claim looks inside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from normlab.data.dataset import Dataset
 
+from ..activations import Array
 from ..arms import read_arm
 from ..presets import NO_PRESET
 from ..training.preparing import prepare
@@ -14,7 +17,7 @@ from ..training.settings import Settings
 from ..training.stack import Slot, Stack
 from ..training.trainer import dataset_of
 
-__all__ = ["accuracies", "stack_of", "steps_to"]
+__all__ = ["accuracies", "best_stack", "final", "stack_of", "steps_to", "to_all"]
 
 
 def accuracies(race: Mapping[str, Any], name: str = "test_accuracy") -> dict[str, list[float | None]]:
@@ -34,3 +37,34 @@ def stack_of(arm: str, seeds: Sequence[int], lr: float, *, data: Dataset | None 
     made = Settings.read({**settings, "lr": lr, "seeds": len(seeds), "data": dataset.name})
     read = read_arm(arm, NO_PRESET)
     return Stack(read, made, prepare(dataset, made, read), [Slot(seed, lr) for seed in seeds], made.points())
+
+
+def best_stack(
+    arm: str, seeds: Sequence[int], rates: Sequence[float], *, drops: Sequence[float] = (), **settings: Any
+) -> Stack:  # fmt: skip
+    """The trained networks of an arm at that of the `rates` which meets the validation rows best.
+
+    `drops`: after which parts of the steps the learning rate is divided by ten.
+    """
+    made = [_trained(stack_of(arm, seeds, lr, **settings), drops) for lr in rates]
+    return max(made, key=lambda stack: float(np.mean(final(stack, "validation_accuracy"))))
+
+
+def _trained(stack: Stack, drops: Sequence[float]) -> Stack:
+    after = {int(part * stack.settings.steps) for part in drops}
+    with np.errstate(all="ignore"):
+        while stack.going:
+            stack.step()
+            if stack.taken in after:
+                stack.optimizer.lr /= 10
+    return stack
+
+
+def final(stack: Stack, name: str, diverged: float = 0.0) -> list[float]:
+    """What the seeds end with."""
+    return [diverged if (v := run.final[name]) is None else v for run in stack.runs]
+
+
+def to_all(stack: Stack, x: Array) -> Array:
+    """The same rows for every slot."""
+    return np.broadcast_to(x, (len(stack.slots), *x.shape))

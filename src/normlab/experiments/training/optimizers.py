@@ -6,7 +6,8 @@ arXiv 1412.6980, algorithm 1. AdamW: arXiv 1711.05101, algorithm 2, with weight 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ BETAS = (0.9, 0.999)
 SMALLEST = 1e-8  # added to Adam's root
 
 
-class Optimizer:
+class Optimizer(ABC):
     """One rule; `state` is what it remembers from step to step."""
 
     grid: tuple[float, ...]  # the learning rates that are tried where none is given
@@ -50,8 +51,9 @@ class Optimizer:
         self.taken += 1
         self._move(value, gradient)
 
+    @abstractmethod
     def _move(self, value: Array, gradient: Array) -> None:
-        raise NotImplementedError
+        """Move `value` by the rule."""
 
 
 class Sgd(Optimizer):
@@ -100,11 +102,11 @@ class AdamW(Adam):
         self.weight_decay = decay
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
 
 
 def optimizer_named(name: str) -> type[Optimizer]:
     """The optimizer of that name; an unknown one is an error that lists the nearest."""
     if name not in OPTIMIZERS:
         raise unknown("optimizer", str(name), OPTIMIZERS)
-    return OPTIMIZERS[name]  # type: ignore[return-value]
+    return OPTIMIZERS[name]

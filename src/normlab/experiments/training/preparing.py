@@ -62,7 +62,8 @@ def _scaled(arm: Arm, dataset: Dataset, train: Array) -> tuple[Array, Array]:
     scaler = scaler_of(arm)
     learn = train[:SEARCHED_ROWS]
     scaler.fit(dataset.x[learn].reshape(len(learn), -1).astype(np.float64), dataset.y[learn])
-    return tuple(
-        np.asarray(scaler.transform(part.reshape(len(part), -1).astype(np.float64))).reshape(part.shape)
-        for part in (dataset.x, dataset.test_x)
-    )  # type: ignore[return-value]
+
+    def made(part: Array) -> Array:
+        return np.asarray(scaler.transform(part.reshape(len(part), -1).astype(np.float64))).reshape(part.shape)
+
+    return made(dataset.x), made(dataset.test_x)

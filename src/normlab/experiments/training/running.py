@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from normlab.processors import usable
 
 from .stack import STOPPED, Run, Slot
 
@@ -73,7 +74,7 @@ def run_all(
         results[number] = training.runs
 
     kept = 0
-    with ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="normlab-train") as pool:
+    with ThreadPoolExecutor(threads or usable(), thread_name_prefix="normlab-train") as pool:
         waiting = {pool.submit(contextvars.copy_context().run, work, number) for number in range(len(makers))}
         try:
             for _ in _until_done(waiting):
@@ -95,9 +96,3 @@ def _until_done(waiting: set[Future[None]]) -> Iterable[None]:
         for one in done:
             one.result()
         yield  # at the end once more, when all are done
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from normlab.data.dataset import Dataset
 from normlab.errors import MissingExtraError, UsageError, missing_extra
+from normlab.importing import named
 
 from ..arms import EXPLAINED, Arm, refusal
 from ..inputs import scaler_refusal
@@ -20,7 +20,7 @@ from .running import Training, batches_of
 from .settings import Settings
 from .stack import Slot, Stack
 
-__all__ = ["Trainer", "dataset_of", "network_of"]
+__all__ = ["Trainer", "dataset_of", "network_of", "source_of"]
 
 Factory = Callable[..., Any]
 
@@ -30,6 +30,11 @@ def dataset_of(given: Any) -> Dataset:
     from normlab.data import load
 
     return load("digits" if given is None else given)
+
+
+def source_of(given: Any, dataset: Dataset) -> str:
+    """How the data were asked for, so that the command finds them again; arrays go by the data set's name."""
+    return os.fspath(given) if isinstance(given, str | os.PathLike) else dataset.name
 
 
 def network_of(net: Any) -> tuple[Factory | None, str | None]:
@@ -43,13 +48,7 @@ def network_of(net: Any) -> tuple[Factory | None, str | None]:
         return net, f"{net.__module__}:{getattr(net, '__qualname__', type(net).__name__)}"
     if not isinstance(net, str):
         raise UsageError(f"train: net must be dense, conv, or a function of a norm, got {type(net).__name__}.")
-    module, _, name = net.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` finds modules
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as problem:
-        raise UsageError(f"train: net {net!r} cannot be found: {problem}.") from problem
+    found = named(net, "net")
     if not callable(found):
         raise UsageError(f"train: {net} must be a function of a norm, got {type(found).__name__}.")
     return found, net
@@ -61,7 +60,7 @@ class Trainer:
     def __init__(self, settings: Settings, dataset: Dataset, factory: Factory | None) -> None:
         self.settings, self.dataset, self.factory = settings, dataset, factory
         if factory is not None:
-            self._torch_run()
+            self._torch_run()  # without torch, an error now and not in the middle of a run
 
     @property
     def threads(self) -> int | None:
