@@ -27,14 +27,16 @@ HEADS = {
         "What papers and the study note claim about normalizations, as experiments that take a minute or two each. The "
         "conditions were written before anything ran, from the source and not from what happens here, and a claim that "
         "is not reproduced stays in the table: a small network on small images is not the paper's, and the figures say "
-        "how far they are apart. `normlab claims d` runs one claim, `make claims` all of them, and writes this page."
+        "how far they are apart. What is run was in some claims changed after a first look, their conditions never: "
+        "samples and rate in d, the loss in l, seeds in k, size in n, rate in g. `normlab claims d` runs one claim, `make claims` all of them, and writes this page."
     ),
     "ko": (
         "# 문헌의 주장을 여기서 돌려 보면\n\n*[English](claims.md) · 한국어*\n\n"
         "논문과 공부 노트가 정규화(normalization)에 대해 주장하는 것을 저마다 한두 분 걸리는 실험으로 옮겼다. "
         "조건은 아무것도 돌리기 전에, 여기서 나올 결과가 아니라 출처를 보고 적었다. "
         "재현되지 않은 주장도 표에 그대로 둔다. 작은 그림을 읽는 작은 신경망은 논문의 것이 아니며, "
-        "얼마나 다른지는 숫자가 말한다. "
+        "얼마나 다른지는 숫자가 말한다. 몇몇 주장은 처음 돌려 본 뒤에 설정을 바꾸었다. "
+        "d는 표본 수와 학습률, l은 손실, k는 시드 수, n은 크기, g는 학습률이다. 조건은 하나도 바꾸지 않았다. "
         "`normlab claims d`는 주장 하나를, `make claims`는 전부를 돌리고 이 문서를 다시 쓴다."
     ),
 }
