@@ -27,8 +27,9 @@ HEADS = {
         "What papers and the study note claim about normalizations, as experiments that take a minute or two each. The "
         "conditions were written before anything ran, from the source and not from what happens here, and a claim that "
         "is not reproduced stays in the table: a small network on small images is not the paper's, and the figures say "
-        "how far they are apart. What is run was in some claims changed after a first look, their conditions never: "
-        "samples and rate in d, the loss in l, seeds in k, size in n, rate in g. `normlab claims d` runs one claim, `make claims` all of them, and writes this page."
+        "how far they are apart. What is run was in some claims changed after a first look, conditions never: "
+        "samples and rate in d, the loss in l, seeds in k, size in n, rate in g. "
+        "`normlab claims d` runs one claim, `make claims` all of them, and writes this page."
     ),
     "ko": (
         "# 문헌의 주장을 여기서 돌려 보면\n\n*[English](claims.md) · 한국어*\n\n"
