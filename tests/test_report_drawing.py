@@ -49,7 +49,10 @@ def test_the_ramp_grows_lighter_all_the_way() -> None:
     assert steps == sorted(steps) and steps[0] < 0.02 and steps[-1] > 0.8
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (-2.5, 3.5), (1e-6, 3e-6), (-1e9, 4e9), (2.0, 2.0)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 1.0), (-1.0, 1.0), (-2.5, 3.5), (1e-6, 3e-6), (-1e9, 4e9), (2.0, 2.0), (0.0, 5e-324), (0.0, 1e-299), (0.0, 1e308)],
+)
 def test_linear_ticks_are_round_and_inside(low: float, high: float) -> None:
     scale = Linear(low, high, 0, 100)
     ticks = scale.ticks(4)

@@ -46,6 +46,7 @@ DIVERGED = "#d1495b"
 _TINTS = ("#9cc9ee", "#fbd9a0", "#a9dcc3", "#e3c4e6", "#f6b8a5", "#d9d9d9", "#f3ee9b", "#a3a9e0")
 # Cividis, read at five places: even for colour-blind readers and on grey paper.
 _RAMP = ((0, 32, 77), (61, 78, 108), (124, 123, 120), (189, 174, 98), (255, 234, 70))
+_NARROWEST = 1e-300  # a range below has no step that a float can hold: drawn as one without extent
 
 
 def tint(index: int) -> str:
@@ -91,7 +92,7 @@ class Linear:
     """Maps values between `low` and `high` to places between `start` and `end`; outside values go to the edge."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.high, self.start, self.end = low, (high if high > low else low + 1.0), start, end
+        self.low, self.high, self.start, self.end = low, (high if high - low > _NARROWEST else low + 1.0), start, end
 
     def __call__(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
