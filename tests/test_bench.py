@@ -14,7 +14,7 @@ import pytest
 
 import normlab as nl
 from commanding import Caller
-from normlab.benchmark import suite, timing, worker
+from normlab.benchmark import share, suite, timing, worker
 from normlab.benchmark.answers import answers, summary
 from normlab.benchmark.contestants import CONTESTANTS, Material, ready
 from normlab.benchmark.contestants.material import truth
@@ -196,15 +196,19 @@ def test_the_share_of_kernels_is_counted_where_there_are_kernels() -> None:
     from normlab import kernels
     from normlab.kernels import pool
 
-    entry, layer, x = pool.run, nl.numpy.LayerNorm(512), np.ones((256, 512), np.float32)
+    entry, layer, x = pool.spread, nl.numpy.LayerNorm(512), np.ones((256, 512), np.float32)
     began = time.perf_counter()
     inside = inside_kernels(lambda: (layer(x), time.sleep(0.02)))
     whole = (time.perf_counter() - began) / CALLS
-    assert pool.run is entry
+    assert pool.spread is entry
     if not kernels.available():
         pytest.skip("no kernels without numba")
     assert inside is not None and 0 < inside < whole - 0.02
     assert inside_kernels(lambda: None) is None
+    with share._watched() as spent:
+        layer(x)
+        layer.backward(x)
+    assert len(spent) >= 2, "a kernel of the way back was not counted"
     with kernels.off():
         assert inside_kernels(lambda: layer(x)) is None
 

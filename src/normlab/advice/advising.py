@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import registry
+from ..experiments.claims.recorded import recorded
 from ..language import both
 from ..result import Result, machine, versions
 from . import sentences
@@ -125,6 +126,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
     return {
         "rule": rule.id, "weight": WEIGHTS[rule.weight], "points": rule.weight, "text": both(rule.text),
         "source": rule.source or None, "claim": rule.claim or None, "command": rule.shows or None,
+        "claim_verdict": recorded().get(rule.claim, {}).get("verdict"),
         "holds": reason.holds, "needs": {q: list(a) for q, a in reason.needs.items()},
         "if": [{"topic": sentences.topics(q), "answers": sentences.answered(q, a)} for q, a in reason.needs.items()],
     }  # fmt: skip

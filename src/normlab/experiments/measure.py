@@ -39,7 +39,7 @@ def measure(arm: Arm, settings: Settings, draws: Draws) -> Document:
         "layers": layers,
         "gain": {"measured": gain, "predicted": law.predicted_gain(arm, settings, runs)},
         "first_over_last": ratio,
-        "sample": _sample(runs[-1].out),
+        "sample": sample(runs[-1].out),
     }
 
 
@@ -120,8 +120,8 @@ def _ratio(layers: list[Document]) -> tuple[float | None, float | None]:
     return ratio, None if ratio is None else ratio ** (1 / (len(layers) - 1))
 
 
-def _sample(out: Array) -> Document | None:
-    """A corner of the last layer, inputs x units, in 256 steps between its ends; None where it is not finite."""
+def sample(out: Array) -> Document | None:
+    """A corner of what a layer hands on, inputs x units, in 256 steps between its ends; None where it is not finite."""
     corner = out.reshape(len(out), -1)[:SHOWN_INPUTS, :SHOWN_UNITS].astype(np.float64)
     if not np.isfinite(corner).all():
         return None

@@ -102,21 +102,30 @@ class Settings:
         """The document's `settings`."""
         return {"methods": list(methods), **asdict(self)}
 
+    def given(self) -> dict[str, Any]:
+        """What neither the preset nor the defaults say: all that a command has to name."""
+        filling, plain = filled(self.preset, {"net": self.net}), filled(self.preset, {})
+        own = {name: value for name, value in asdict(self).items() if name != "preset"}
+        return {name: value for name, value in own.items() if value != (plain if name == "net" else filling)[name]}
+
     def command(self, methods: Sequence[str] | None) -> str:
         """The command line that repeats this run; it names only what the preset and the defaults do not say."""
         words = ["normlab", "compare"]
         words += [shlex.quote(m) for m in methods or ()]
         words += ["--preset", self.preset] if self.preset else []
-        filling = filled(self.preset, {"net": self.net})
-        plain = filled(self.preset, {})
-        for name, value in asdict(self).items():
-            if name == "preset" or value == (plain if name == "net" else filling)[name]:
-                continue
+        for name, value in self.given().items():
             if name == "bias":
                 words.append("--bias" if value else "--no-bias")
             else:
                 words += [f"--{name}", shlex.quote(str(value))]
         return " ".join(words)
+
+    def python(self, methods: Sequence[str] | None) -> str:
+        """The lines of Python that repeat this run."""
+        words = [] if methods is None else [repr(list(methods))]
+        words += [f"preset={self.preset!r}"] if self.preset else []
+        words += [f"{name}={value!r}" for name, value in self.given().items()]
+        return f"import normlab as nl\n\nprint(nl.compare({', '.join(words)}))"
 
 
 def check_whole(name: str, value: Any, low: int, high: int, *, who: str = "compare") -> int:

@@ -14,9 +14,10 @@ from normlab.result import Result, machine, versions
 from .arms import Arm, Methods, read_arms, text_of, texts_of
 from .presets import NO_PRESET, RACE_ARMS
 from .repeatable import by_the_formula
+from .training.course import OnTurn
 from .training.preparing import parts_of
 from .training.progress import OnStep, Told
-from .training.running import Training, run_all
+from .training.running import Training, run_all, run_in_turn
 from .training.settings import Settings
 from .training.stack import Run
 from .training.summary import Document, chosen, grid, summarized
@@ -104,11 +105,14 @@ train.__name__ = train.__qualname__ = "train"
 
 def run(
     methods: Methods = None, *, data: Any = None, net: Any = None, on_step: OnStep | None = None,
-    stop: threading.Event | None = None, threads: int | None = None, **given: Any,
+    stop: threading.Event | None = None, threads: int | None = None, on_turn: OnTurn | None = None, **given: Any,
 ) -> Race:  # fmt: skip
     """`train`, with `on_step` called now and then (see `training.progress`), and `stop` to end every run where it is.
 
-    Raises: what `train` raises; Interrupted on Ctrl-C, with the arms that were finished.
+    With `on_turn` the arms go side by side instead, one step of each in turn in the caller's thread, and it is called
+    before every one (see `training.running.run_in_turn`), with how they stand. The result has the same bytes.
+
+    Raises: what `train` and `on_turn` raise; Interrupted on Ctrl-C, with the arms that were finished.
     """
     started = time.perf_counter()
     texts = texts_of(methods) or list(RACE_ARMS)
@@ -127,7 +131,7 @@ def run(
     runs: list[list[list[Run]]] = []
     try:
         with by_the_formula(), trainer.one_thread():
-            _run_arms(arms, trainer, document["arms"], runs, on_step, stop=stop, threads=threads)
+            _run_arms(arms, trainer, document["arms"], runs, on_step, on_turn, stop=stop, threads=threads)
     except KeyboardInterrupt:
         document["interrupted"] = True
     _summarize(document, settings, dataset, runs)
@@ -138,7 +142,7 @@ def run(
 
 def _run_arms(
     arms: Sequence[Arm], trainer: Trainer, documents: list[Document], runs: list[list[list[Run]]],
-    on_step: OnStep | None, *, stop: threading.Event | None, threads: int | None,
+    on_step: OnStep | None, on_turn: OnTurn | None, *, stop: threading.Event | None, threads: int | None,
 ) -> None:  # fmt: skip
     """Train every arm that can act; `documents` gets an entry for each, `runs` its runs, group by group."""
     makers: list[Callable[[], Training]] = []
@@ -153,6 +157,10 @@ def _run_arms(
     def keep(number: int, made: list[Run]) -> None:
         runs[owners[number]].append(made)
 
+    if on_turn is not None:
+        course = trainer.course(documents, owners)
+        run_in_turn(makers, keep, trainings=course.trainings, on_turn=functools.partial(on_turn, course))
+        return
     told = Told(on_step, [arms[k].label for k in owners], trainer.settings.steps)
     run_all(makers, keep, threads=trainer.threads or threads, stop=stop, on_step=told)
 

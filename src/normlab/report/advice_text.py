@@ -55,8 +55,13 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
 
 
 def cited(reason: Mapping[str, Any], lang: str) -> str:
-    """Where a reason comes from: a paper and its place, or a command that shows it; and a claim that can be run."""
+    """Where a reason comes from: a paper and its place, or a command that shows it; and a claim that can be run.
+
+    What the claim came to where it was run for the documentation is said unless it was reproduced in full.
+    """
     claim = f"normlab claims {reason['claim']}" if reason["claim"] else ""
+    if reason["claim_verdict"] not in (None, "reproduced"):
+        claim += f": {translate(reason['claim_verdict'], lang)}"
     source = _place_in_words(reason["source"], lang) if reason["source"] else reason["command"]
     return "; ".join(part for part in (source, claim) if part)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from normlab.errors import UsageError
 
@@ -42,7 +42,7 @@ class Interval:
 
 def interval(
     values: Sequence[float | None], *, level: float = LEVEL, resolution: float | None = None,
-    diverged: float | None = None,
+    diverged: float | None = None, bounds: tuple[float, float] | None = None,
 ) -> Interval:  # fmt: skip
     """The mean over seeds, and the interval that holds the true one with probability `level` or near it.
 
@@ -52,13 +52,14 @@ def interval(
         resolution: the metric's step (1 / number of test samples for an accuracy). The spread counts as half a step at
             least, that of a value which falls on either of two neighbours; None: the smallest gap in the values.
         diverged: what a run without a number counts as; None: there is no mean then.
+        bounds: the least and the largest that the metric can be, (0, 1) for an accuracy; the interval ends there.
 
     Returns:
         The interval. How often it really holds the mean: docs/statistics.md. No interval from a few seeds can know of
         an event that is rare: what n seeds have not shown may have a probability up to 1 - 0.05^(1/n), 45 % for five.
 
     Raises:
-        UsageError: no value, a value that is no number, a level outside 0 to 1.
+        UsageError: no value, a value that is no number or out of bounds, a level outside 0 to 1.
     """
     required("interval", level=level, resolution=resolution, diverged=diverged)
     runs = checked("interval", values, diverged)
@@ -67,7 +68,18 @@ def interval(
     numbers = [v for v in runs if v is not None]
     if len(numbers) < len(runs):
         return Interval(None, None, None, len(runs), "no number", level, len(runs) - len(numbers))
-    return _of_numbers(numbers, level, finest_step(numbers) if resolution is None else resolution)
+    found = _of_numbers(numbers, level, finest_step(numbers) if resolution is None else resolution)
+    return found if bounds is None else _within(found, numbers, *bounds)
+
+
+def _within(found: Interval, numbers: list[float], least: float, largest: float) -> Interval:
+    """The interval cut off at the metric's bounds."""
+    if min(numbers) < least or max(numbers) > largest:
+        outside = min(numbers) if min(numbers) < least else max(numbers)
+        raise UsageError(f"interval: values must lie within bounds {least:g} to {largest:g}, got {outside!r}.")
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(least, found.low), high=min(largest, found.high))
 
 
 def _of_numbers(numbers: list[float], level: float, step: float) -> Interval:

@@ -68,7 +68,7 @@ def _bounded(plain: Sequence[Trained], normed: Sequence[Trained]) -> list[Findin
 def _kept(plain: Sequence[Trained], normed: Sequence[Trained]) -> list[Finding]:
     counts = {"plain": [t.modes for t in plain], "normed": [t.modes for t in normed]}
     shares = {"plain": [t.share for t in plain], "normed": [t.share for t in normed]}
-    own, more = interval(counts["normed"], resolution=1), contrasts(counts, resolution=1)[0]
+    own, more = interval(counts["normed"], resolution=1, bounds=(0, MODES)), contrasts(counts, resolution=1)[0]
     better = contrasts(shares)[0]
     kept = both(
         N_("modes hit: {counts} of {modes}, on average {mean}"),

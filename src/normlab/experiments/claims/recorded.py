@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from importlib.resources import files
@@ -18,6 +19,7 @@ __all__ = ["NAME", "listed", "recorded", "shortened"]
 NAME = "recorded.json"
 
 
+@functools.cache
 def recorded() -> dict[str, dict[str, Any]]:
     """By letter the verdict and the seconds."""
     file = files(__package__).joinpath(NAME)

@@ -21,7 +21,7 @@ def bracketed(
 
 def percent(values: Sequence[float | None], step: float | None = None) -> str:
     """The mean of shares over seeds, in percent. `step`: the finest by which one can move."""
-    found = interval([points(v) for v in values], resolution=points(step))
+    found = interval([points(v) for v in values], resolution=points(step), bounds=(0.0, 100.0))
     return f"{bracketed(found.mean, found.low, found.high)} %"
 
 

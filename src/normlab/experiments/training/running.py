@@ -6,15 +6,15 @@ import contextvars
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from normlab.processors import usable
 
-from .stack import STOPPED, Run, Slot
+from .stack import STOPPED, Run, Samples, Slot, Split
 
-__all__ = ["SLOTS", "Training", "batches_of", "run_all"]
+__all__ = ["SLOTS", "Training", "batches_of", "run_all", "run_in_turn"]
 
 SLOTS = 8  # of a stack: more no longer save time, and their arrays leave the cache
 POLL_S = 0.1
@@ -25,6 +25,9 @@ class Training(Protocol):
 
     runs: list[Run]
     taken: int
+    look: bool
+    looks: list[Run]
+    split: Split
 
     @property
     def going(self) -> bool:
@@ -35,6 +38,9 @@ class Training(Protocol):
 
     def finish(self, why: str) -> None:
         """Measure what it has become."""
+
+    def evaluate(self, samples: Samples, mode: str) -> tuple[Any, Any]:
+        """Loss and accuracy as it stands, of one run or of every slot; changes nothing."""
 
 
 def batches_of(slots: Sequence[Slot], most: int = SLOTS) -> list[Sequence[Slot]]:
@@ -87,6 +93,33 @@ def run_all(
         except BaseException:
             stop.set()
             raise
+
+
+def run_in_turn(
+    makers: Sequence[Callable[[], Training]], keep: Callable[[int, list[Run]], None], *, trainings: list[Training],
+    on_turn: Callable[[bool], None],
+) -> None:  # fmt: skip
+    """Train everything that `makers` make side by side: in the caller's thread, one step of each in turn.
+
+    Args:
+        keep: called at the end with each maker's number and its runs.
+        trainings: an empty list; gets what was made, for whoever looks on.
+        on_turn: called before each is made and before every step of each, with whether all have come equally far. It
+            may wait; what it raises ends everything at once, unmeasured.
+
+    Raises: what a training or `on_turn` raises.
+    """
+    with np.errstate(all="ignore"):
+        for make in makers:
+            on_turn(False)
+            trainings.append(make())
+        while going := [one for one in trainings if one.going]:
+            on_turn(True)
+            for one in going:
+                on_turn(False)
+                one.step()
+    for number, one in enumerate(trainings):
+        keep(number, one.runs)
 
 
 def _until_done(waiting: set[Future[None]]) -> Iterable[None]:

@@ -80,7 +80,8 @@ class Stack:
     """The networks of some slots under one arm, from the first step to the last.
 
     `settings` besides the network's: batch, steps, optimizer, momentum, weight_decay; `points`: the steps after which
-    the state of things is recorded.
+    the state of things is recorded. Who sets `look` gets a point of the next step too, in `looks`, which holds what was
+    seen since the last record and is no part of the results.
     """
 
     def __init__(self, arm: Arm, settings: Any, split: Split, slots: Sequence[Slot], points: Sequence[int]) -> None:
@@ -89,6 +90,7 @@ class Stack:
         self.network = Network(arm, settings, split.train.x.shape[1:], split.classes, seeds)
         self.orders = [Order(seed, len(split.train.y)) for seed in seeds]
         self.runs = [Run(slot) for slot in slots]
+        self.look, self.looks = False, [Run(slot) for slot in slots]
         self.taken = 0
         self._sums = np.zeros((2, len(slots)))  # loss and hits since the last record
         self._since = 0
@@ -110,18 +112,21 @@ class Stack:
         rows = np.stack([order.take(self.settings.batch) for order in self.orders])
         x, y = self.split.train.x[rows], self.split.train.y[rows]
         self.taken += 1
-        due = self.taken in self.points
-        seen: list[Array] | None = [] if due else None
+        due, looked = self.taken in self.points, self.look
+        seen: list[Array] | None = [] if due or looked else None
         loss, hits, g = cross_entropy(self.network.forward(x, TRAIN, seen), y)
         self._note_divergence(loss, x)
         self._sums += loss, hits
         self._since += 1
         self.network.backward(g)
-        if due:
+        if seen is not None:
             norms = self.network.gradient_norms()
         self.optimizer.step(self.network.flat.value, self.network.flat.gradient)
         if due:
             self._record(seen or [], norms)
+        elif looked:
+            self._add_point(self.looks, seen or [], norms, list(np.full_like(self._sums, np.nan)))
+        self.look = False
         for run in self.runs:
             if run.stopped != DIVERGED:
                 run.step = self.taken
@@ -140,13 +145,16 @@ class Stack:
             run.stopped, run.step, run.layer = DIVERGED, self.taken, bad[0] if bad else len(seen) + 1
 
     def _record(self, seen: Sequence[Array], norms: Array) -> None:
-        test = self.evaluate(self.split.test, EVALUATE)
-        values = [*(self._sums / self._since), *test]
+        self._add_point(self.runs, seen, norms, self.evaluate(self.split.test, EVALUATE))
         self._sums[...], self._since = 0.0, 0
+        self.looks = [Run(slot) for slot in self.slots]
+
+    def _add_point(self, to: Sequence[Run], seen: Sequence[Array], norms: Array, test: Sequence[Array]) -> None:
+        values = [*(self._sums / self._since), *test]
         watched = np.array([[*moments(a), norm] for a, norm in zip(seen, norms, strict=True)])  # (layers, 4, slots)
         for k, run in enumerate(self.runs):
             if run.stopped != DIVERGED:
-                run.record(self.taken, [v[k] for v in values], [one[:, k] for one in watched])
+                to[k].record(self.taken, [v[k] for v in values], [one[:, k] for one in watched])
 
     def evaluate(self, samples: Samples, mode: str) -> tuple[Array, Array]:
         """Mean loss and accuracy of every slot, each (slots,)."""

@@ -13,7 +13,7 @@ from normlab.statistics import interval
 
 from .stack import DIVERGED, RECORDED, WATCHED, Run
 
-__all__ = ["Document", "chosen", "grid", "summarized"]
+__all__ = ["Document", "banded", "chosen", "first_diverged", "grid", "mean_layer", "point_of", "summarized", "together"]
 
 Document = dict[str, Any]
 ACCURACIES = ("train_accuracy", "validation_accuracy", "test_accuracy", "own_statistics_accuracy")
@@ -30,12 +30,12 @@ def grid(runs: Sequence[Run], chance: float, rows: int) -> list[Document]:
         found.append({
             "lr": lr, "validation_accuracy": accuracy,
             "validation_loss": float(np.mean(known)) if len(known) == len(losses) else None,
-            "stopped": dict(Counter(run.stopped for run in own)), "first_diverged": _first_diverged(own),
+            "stopped": dict(Counter(run.stopped for run in own)), "first_diverged": first_diverged(own),
         })  # fmt: skip
     return found
 
 
-def _first_diverged(runs: Sequence[Run]) -> Document | None:
+def first_diverged(runs: Sequence[Run]) -> Document | None:
     """Seed, step and layer of the run that diverged first; None where none did."""
     broken = [run for run in runs if run.stopped == DIVERGED]
     first = min(broken, key=lambda run: (run.step, run.slot.seed), default=None)
@@ -54,22 +54,19 @@ def chosen(lines: Sequence[Document]) -> Document:
 
 def summarized(runs: Sequence[Run], chance: float, rows: int) -> Document:
     """The arm's runs at its learning rate: what they end with, each of them, the curves, and the layers on the way."""
-    names = list(runs[0].final)
+    names, layers = list(runs[0].final), together([run.layers for run in runs])
     return {
         "final": {name: _banded(name, [run.final[name] for run in runs], chance, rows) for name in names},
         "runs": [_run(run) for run in runs],
-        "curve": [_point(points, chance, rows) for points in _together([run.points for run in runs])],
-        "layers": [[_mean(one) for one in zip(*layers, strict=True)] for layers in _together([r.layers for r in runs])],
+        "curve": [point_of(points, chance, rows) for points in together([run.points for run in runs])],
+        "layers": [[mean_layer(one) for one in zip(*at, strict=True)] for at in layers],
     }
 
 
 def banded(values: Sequence[float | None], step: float | None, diverged: float | None) -> Document:
     """Mean and interval over seeds; a run without a number counts as `diverged`. `step`: of an accuracy, one row."""
-    found = interval(values, resolution=step, diverged=diverged)
-    low, high = found.low, found.high
-    if step is not None and low is not None and high is not None:  # a share cannot lie beyond its ends
-        low, high = max(0.0, low), min(1.0, high)
-    return {"mean": found.mean, "low": low, "high": high}
+    found = interval(values, resolution=step, diverged=diverged, bounds=None if step is None else (0.0, 1.0))
+    return {"mean": found.mean, "low": found.low, "high": found.high}
 
 
 def _banded(name: str, values: Sequence[float | None], chance: float, rows: int) -> Document:
@@ -80,17 +77,18 @@ def _run(run: Run) -> Document:
     return {**asdict(run.slot), "stopped": run.stopped, "step": run.step, "layer": run.layer, **run.final}
 
 
-def _together(recorded: Sequence[Sequence[Any]]) -> list[list[Any]]:
+def together(recorded: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Point by point what the runs recorded; runs that diverged have fewer points."""
     return [[own[k] for own in recorded if k < len(own)] for k in range(max(map(len, recorded), default=0))]
 
 
-def _point(points: Sequence[Document], chance: float, rows: int) -> Document:
+def point_of(points: Sequence[Document], chance: float, rows: int) -> Document:
+    """One point of the curves: of every recorded number the mean and its interval over the runs."""
     curves = {name: _banded(name, [p[name] for p in points], chance, rows) for name in RECORDED}
     return {"step": points[0]["step"], "runs": len(points), **curves}
 
 
-def _mean(layers: Sequence[Document]) -> Document:
+def mean_layer(layers: Sequence[Document]) -> Document:
     """One layer at one point: the mean over the runs; None where one of them has no number."""
     found: Document = {}
     for name in WATCHED:

@@ -76,6 +76,7 @@ class TorchRun:
         self.model = make()
         self.order = Order(slot.seed, len(split.train.y))
         self.runs = [Run(slot)]
+        self.look, self.looks = False, [Run(slot)]  # looked at between its records it shows nothing
         self.taken, self._sums, self._since = 0, np.zeros(2), 0
         self.watched = [m for m in self.model.modules() if _multiplies(m)][:-1]
         self.optimizer = _optimizer(self.model, settings, slot.lr)

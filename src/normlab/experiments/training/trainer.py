@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from normlab.importing import named
 
 from ..arms import EXPLAINED, Arm, refusal
 from ..inputs import scaler_refusal
+from .course import Course
 from .preparing import prepare
 from .running import Training, batches_of
 from .settings import Settings
@@ -106,6 +107,13 @@ class Trainer:
         module = self._torch_run()
         make = module.with_arm(self.factory, arm)
         return [functools.partial(module.TorchRun, make, settings, split, slot, points) for slot in self.slots]
+
+    def course(self, entries: Sequence[dict[str, Any]], owners: Sequence[int]) -> Course:
+        """How the arms will stand while they are trained side by side."""
+        held = self.dataset
+        return Course(
+            entries, owners, steps=self.settings.steps, chance=1 / len(held.classes), rows=len(held.test_y)
+        )  # fmt: skip
 
     @staticmethod
     def _torch_run() -> Any:

@@ -41,7 +41,7 @@ def judge(document: dict[str, Any]) -> None:
     said = said[: 1 + MOST_CONTRASTS]
     for arm in arms:
         said += _of_one(arm, document)
-    document["verdicts"] = said
+    document["verdicts"] = [*said, *_at_the_ends(arms, document)]
 
 
 def resolution(document: Mapping[str, Any]) -> float:
@@ -63,15 +63,10 @@ def _of_one(arm: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[dic
             "{label}: {count} of {seeds} runs diverged, the first at step {step}, in layer {layer}",
             **said, count=len(broken), seeds=seeds, step=min(run["step"] for run in broken), layer=broken[0]["layer"],
         )  # fmt: skip
-    if final["test_accuracy"]["mean"] < LEARNT * chance(document):
+    if not _has_learnt(arm, document):
         yield both(
             "{label} has learnt next to nothing, at none of the learning rates: {share} right, by guessing {chance}",
             **said, share=share(final["test_accuracy"]["mean"]), chance=share(chance(document)),
-        )  # fmt: skip
-    elif arm["lr"] in _ends(document["settings"]["lr"]):
-        yield both(
-            "{label} was best at the {end} learning rate of the grid, {lr}: one further out may be better still",
-            **said, lr=f"{arm['lr']:g}", end=_END[arm["lr"] == max(document["settings"]["lr"])],
         )  # fmt: skip
     own, evaluated = final["own_statistics_accuracy"]["mean"], final["test_accuracy"]["mean"]
     if not broken and abs(own - evaluated) > MODES_APART:
@@ -81,8 +76,17 @@ def _of_one(arm: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[dic
         )  # fmt: skip
 
 
-_END = {True: both("largest"), False: both("smallest")}
+def _has_learnt(arm: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
+    return bool(arm["final"]["test_accuracy"]["mean"] >= LEARNT * chance(document))
 
 
-def _ends(rates: Sequence[float]) -> Sequence[float]:
-    return (rates[0], rates[-1]) if len(rates) > 1 else ()
+def _at_the_ends(arms: Sequence[Mapping[str, Any]], document: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """A sentence for each end of the grid at which arms were best: the grid may have been too narrow for them."""
+    rates = sorted(document["settings"]["lr"])
+    for lr, end in ((rates[0], both("smallest")), (rates[-1], both("largest"))) if len(rates) > 1 else ():
+        labels = [arm["label"] for arm in arms if arm["lr"] == lr and _has_learnt(arm, document)]
+        if labels:
+            yield both(
+                "best at the {end} learning rate of the grid, {lr}: {labels}; one further out may be better still",
+                end=end, lr=f"{lr:g}", labels=", ".join(labels),
+            )  # fmt: skip
