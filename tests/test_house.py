@@ -34,10 +34,11 @@ LEVELS = {
     "blueprint": 4, "calling": 4, "fitting": 4, "kernels": 4, "operations": 4, "registry": 4, "signatures": 4, "windowing": 4, "traced": 4,
     "jax": 5, "mlx": 5, "numpy": 5, "torch": 5,
     "data": 6, "functional": 6,
-    "boards": 7, "cards": 7, "note_functions": 7, "result": 7, "tabs": 7, "walkthrough": 7,
-    "advice": 8, "benchmark": 8, "experiments": 8, "surgery": 8, "sweep": 8,
+    "board": 7, "boards": 7, "cards": 7, "note_functions": 7, "result": 7, "tabs": 7, "walkthrough": 7,
+    "advice": 8, "benchmark": 8, "experiments": 8, "grading": 8, "surgery": 8, "sweep": 8,
     "report": 9,
-    "cli": 10, "__main__": 10,
+    "lab": 10,
+    "cli": 11, "__main__": 11,
     "__init__": 0,
 }  # fmt: skip
 # What each face computes with. All of them may use NumPy, for constants and for what lies in shared memory.
@@ -50,8 +51,8 @@ FRAMEWORKS = {
 }  # fmt: skip
 # What `benchmark` races against, or with, where it happens to be installed; nothing asks for it.
 PEERS = {"benchmark": {"ml_dtypes", "onnx", "onnxruntime"}}
-HEAVY = FRAMEWORKS | {"click", "jinja2", "rich", "threadpoolctl"}
-HOLDS_NO_MATHEMATICS = ("report", "cli", "methods")
+HEAVY = FRAMEWORKS | {"anyio", "click", "jinja2", "rich", "starlette", "threadpoolctl", "uvicorn"}
+HOLDS_NO_MATHEMATICS = ("report", "lab", "cli", "methods")
 MOST_LINES = 300
 MOST_LINES_OF_KERNELS = 400
 MOST_LINES_OF_TESTS = 400
@@ -189,7 +190,7 @@ def test_the_look_into_loaded_modules_can_fail() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["info"], []], ids=" ".join)
 def test_the_command_line_imports_no_framework_before_it_needs_one(arguments: list[str]) -> None:
     loaded = modules_after(f"from normlab.cli import main; main({arguments!r})")
-    assert not loaded & (FRAMEWORKS | {"jinja2"})
+    assert not loaded & (FRAMEWORKS | {"jinja2", "starlette"})
 
 
 def test_no_public_name_is_the_name_of_a_submodule() -> None:

@@ -24,9 +24,9 @@ from normlab.formatting import share
 ROOT = Path(__file__).resolve().parents[1]
 READMES = {"en": "README.md", "ko": "README.ko.md"}
 LANGUAGES = tuple(READMES)
-VERBS = ("compare", "train", "claims", "sweep", "bench", "advise", "guide", "report", "info")
-# They take from half a minute to many, and have tests of their own.
-LONG = tuple(f"normlab {verb}" for verb in ("bench", "train", "claims", "sweep"))
+VERBS = ("compare", "train", "claims", "sweep", "bench", "lab", "advise", "guide", "report", "info")
+# They take from half a minute to many, or until Ctrl-C, and have tests of their own.
+LONG = tuple(f"normlab {verb}" for verb in ("bench", "lab", "train", "claims", "sweep"))
 PICTURE_BYTES = 60_000
 # What a copy for a fresh environment need not carry.
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "*.egg-info", "build")

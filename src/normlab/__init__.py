@@ -15,6 +15,7 @@ _WHERE = {
     "adopt": "surgery.adopt",
     "advise": "advice",
     "bench": "benchmark",
+    "check": "grading",
     "compare": "experiments.compare",
     "data": None,
     "functional": None,

@@ -22,6 +22,8 @@ VERBS = {
     "claims": N_("run what the literature and the study note claim, and say what was reproduced here"),
     "bench": N_("time every method on every face beside its peers, on this machine"),
     "advise": N_("say which normalization suits your data, batch and network, and why"),
+    "lab": N_("open the lab in a browser: sliders, sharing boards, training, guide, speed"),
+    "check": N_("grade your own implementation of a normalization, and name what is wrong with it"),
     "guide": N_("explain the techniques: when, why, formula, worked case, code"),
     "report": N_("make one HTML page of runs that were kept as JSON"),
     "info": N_("say which versions and extras are installed, and how to install the others"),

@@ -12,6 +12,7 @@ ADVICE = "normlab.advise/1"
 RACE = "normlab.train/1"
 SWEEP = "normlab.sweep/1"
 CLAIMS = "normlab.claims/1"
+CHECK = "normlab.check/1"
 
 
 def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: bool = True) -> str:
@@ -40,6 +41,7 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
 def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
     """Verdict, ladder and table as HTML without script and without styles of its own: what a notebook shows."""
     from .advice_fragment import fragment as write_advice
+    from .check_chapter import fragment as write_check
     from .claims_table import fragment as write_claims
     from .notebook import fragment as write
     from .race_fragment import fragment as write_race
@@ -48,6 +50,7 @@ def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
 
     by_schema = {
         BENCH: write_speed, ADVICE: write_advice, RACE: write_race, SWEEP: write_sweep, CLAIMS: write_claims,
+        CHECK: write_check,
     }  # fmt: skip
     return by_schema.get(document.get("schema", ""), write)(document, lang)
 
@@ -55,6 +58,7 @@ def fragment(document: Mapping[str, Any], lang: str = "en") -> str:
 def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False, width: int = 80) -> str:
     """The terminal's table of a document, whichever verb made it; at most `width` cells wide."""
     from .advice_text import text as write_advice
+    from .check_text import text as write_check
     from .claims_text import text as write_claims
     from .race_text import text as write_race
     from .speed_table import table as write_speed
@@ -63,6 +67,7 @@ def text(document: Mapping[str, Any], lang: str = "auto", *, color: bool = False
 
     by_schema = {
         BENCH: write_speed, ADVICE: write_advice, SWEEP: write_sweep, RACE: write_race, CLAIMS: write_claims,
+        CHECK: write_check,
     }  # fmt: skip
     return by_schema.get(document.get("schema", ""), write)(document, lang, color=color, width=width)
 

@@ -5,7 +5,7 @@ What is drawn is read from a definition's fields: its line of notation, its role
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from ..boards import demonstration, lines, numpy_axes
 from ..errors import NormlabError
 from ..language import both
 from ..sharing import shares
+from .board_words import facts_of, statistic_names
 from .drawing import Drawing, Text, tint
 from .numerals import amount
 
@@ -62,7 +63,7 @@ def boards(definition: Definition, lang: str) -> tuple[list[Board], list[Text]]:
             drawn = [(one.kind, one.numbers) for one in found]
             new = _activations(definition, name, pattern, lang)
             found += [one for one in new if (one.kind, one.numbers) not in drawn]
-        facts += _facts(definition)
+        facts += facts_of(definition)
     elif _window(definition):
         found = [_sliding(definition, lang)]
         facts.append(
@@ -130,7 +131,7 @@ def _board(definition: Definition, kind: str, option: str, heading: Text, plan: 
     else:
         cards = numbers.reshape(*numbers.shape, *(1,) * (4 - numbers.ndim)).tolist()
     labels = ("", "o") if kind == "weights" else ("n", "c")
-    one, several = _statistics(definition)
+    one, several = statistic_names(definition.centre, definition.spread)
     if plan.sets == 1:
         words = both(
             "1 {statistic} of all {count} elements; {axes}", statistic=one, count=plan.count, axes=numpy_axes(plan)
@@ -229,58 +230,6 @@ def _sliding(definition: Definition, lang: str) -> Board:
         "every element has a sum of its own, over a window of {size} channels; at the edge the window is cut", size=size
     )
     return Board("window", "", both("images (n, c, h, w)"), drawing, title, words, table)
-
-
-def _facts(definition: Definition) -> list[Text]:
-    """Who takes part: other samples or not, how many are needed, and what evaluation uses."""
-    facts: list[Text] = []
-    pooled = {name for pattern in lines(definition).values() for name in pattern.pooled}
-    one = next(
-        (p for pattern in lines(definition).values() if (p := _fit_samples(definition, pattern, 1)) is not None), None
-    )
-    if one is None:
-        pass
-    elif definition.centre and _refuses_dense(definition):
-        facts.append(both("Dense data cannot be normalized so: each set would hold one element."))
-    elif definition.centre and one.count < 2:
-        facts.append(both("Needs two samples or more: yes, with dense data."))
-    else:
-        facts.append(both("Needs two samples or more: no."))
-    if "n" not in pooled:
-        facts.append(both("No other sample takes part; evaluation is the same as training."))
-    elif definition.has_running:
-        facts.append(both("In evaluation these numbers come from the past: running statistics."))
-    else:
-        facts.append(both("Other samples take part, in training and in evaluation."))
-    return facts
-
-
-def _refuses_dense(definition: Definition) -> bool:
-    found = [_fit_samples(definition, pattern, 2) for pattern in lines(definition).values()]
-    return all(plan is not None and plan.count < 2 for plan in found)
-
-
-def _fit_samples(definition: Definition, pattern: Pattern, samples: int) -> Plan | None:
-    """The pattern on dense data with so many samples."""
-    channels = _KINDS["dense"][2][1]
-    sizes: Mapping[str, int] = definition.factor_sizes(demonstration(definition), channels)
-    try:
-        return pattern.arrange("n c").plan((samples, channels), {k: v for k, v in sizes.items() if k in pattern.names})
-    except NormlabError:
-        return None
-
-
-def _statistics(definition: Definition) -> tuple[Text, Text]:
-    """What a set shares, in the singular and in the plural."""
-    if definition.centre and definition.spread == "std":
-        return both("pair (mean, variance)"), both("pairs (mean, variance)")
-    if definition.centre and definition.spread is None:
-        return both("mean"), both("means")
-    if not definition.centre and definition.spread in ("rms", "std"):
-        return both("root mean square"), both("root mean squares")
-    if not definition.centre and definition.spread == "l2":
-        return both("length"), both("lengths")
-    return both("statistic"), both("statistics")
 
 
 def _kind(kind: str) -> Text:

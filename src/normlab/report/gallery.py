@@ -17,7 +17,7 @@ from .parts import Figure
 from .strip import strip
 from .tables import counts_table, gains_table, sample_tables, strip_table
 
-__all__ = ["MANY_ARMS", "gallery"]
+__all__ = ["MANY_ARMS", "fate_figure", "gallery", "ladder_figure", "law_figure"]
 
 Document = Mapping[str, Any]
 MANY_ARMS = 5  # above it, a strip gives the overview before the panels
@@ -27,9 +27,9 @@ def gallery(document: Document, lang: str) -> dict[str, Figure]:
     """The figures by name, those that the document has: strip, ladder, fate, law, heat."""
     made = {
         "strip": _strip(document, lang),
-        "ladder": _ladder(document, lang),
-        "fate": _fate(document, lang),
-        "law": _law(document, lang),
+        "ladder": ladder_figure(document, lang),
+        "fate": fate_figure(document, lang),
+        "law": law_figure(document, lang),
         "heat": _heat(document, lang),
     }
     return {name: figure for name, figure in made.items() if figure is not None}
@@ -46,14 +46,28 @@ def _strip(document: Document, lang: str) -> Figure | None:
     return Figure("strip", pictures, caption, tables=[strip_table(document)])
 
 
-def _ladder(document: Document, lang: str) -> Figure:
-    arms, axes = acting(document), Axes(document)
-    most = row_limit(len(arms))
-    drawings = [_svg(panel(arm, axes, lang, most), _panel_title(arm), _panel_text(arm)) for arm in arms]
+def ladder_figure(
+    document: Document, lang: str, *, most: int | None = None, before: Document | None = None
+) -> Figure:
+    """The ladder, at most `most` layers of each arm drawn; in outlines the arms of an earlier run, in their order."""
+    arms, axes = acting(document), Axes(document, before)
+    most = row_limit(len(arms)) if most is None else most
+    ghosts = [None] * len(arms) if before is None else _beside(document, before)
+    drawings = [
+        _svg(panel(arm, axes, lang, most, ghost), _panel_title(arm), _panel_text(arm))
+        for arm, ghost in zip(arms, ghosts, strict=True)
+    ]
     return Figure("ladder", drawings, _ladder_caption(document, axes, most), "panels", [counts_table(document, most)])
 
 
-def _fate(document: Document, lang: str) -> Figure | None:
+def _beside(document: Document, before: Document) -> list[Mapping[str, Any] | None]:
+    """For each arm that acts, the one that stood in its place before, if that acted as well."""
+    places = zip(document["arms"], [*before["arms"], *[{"layers": []}] * len(document["arms"])], strict=False)
+    return [old if old["layers"] else None for arm, old in places if arm["layers"]]
+
+
+def fate_figure(document: Document, lang: str) -> Figure | None:
+    """Same mean, same variance, different fate; None where no two arms look alike."""
     pair = same_but_different(document)
     if pair is None:
         return None
@@ -74,7 +88,8 @@ def _fate(document: Document, lang: str) -> Figure | None:
     return Figure("fate", pictures, caption, "panels", [strip_table(document)])
 
 
-def _law(document: Document, lang: str) -> Figure | None:
+def law_figure(document: Document, lang: str) -> Figure | None:
+    """The gain per layer, predicted beside measured; None where the law says nothing."""
     if not has_gains(document):
         return None
     caption = both(

@@ -17,7 +17,7 @@ from .arms import acting, chosen_rows, edges, gradients, title_of
 from .drawing import DIVERGED, GRADIENT, OFFSET, SIGNAL, Drawing, Linear, Log, Text, side_by_side, step_path
 from .numerals import amount, count, interval, power, ratio, rounded, share, signal_share
 
-__all__ = ["Axes", "ladder", "panel", "row_limit"]
+__all__ = ["WIDTH", "Axes", "ladder", "panel", "row_limit", "row_places"]
 
 WIDTH = 344.0
 _TOP, _BAR, _BETWEEN = 70.0, 34.0, 14.0  # head of a panel, height of a histogram, from one to the next
@@ -33,14 +33,15 @@ _NARROW = 1 / 50
 class Axes:
     """What all panels of a document share: the range of values, the height of a bin, the gradient's powers of ten."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
+    def __init__(self, document: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> None:
+        """`before`: an earlier run, whose gradients must find their place on the axis as well."""
         self.low, self.high = edges(document)
         tallest = [_tallest(layer) for arm in acting(document) for layer in arm["layers"]]
         low = [share for share in tallest if 0 < share <= _TALL_BIN]
         self.top = max(low) if 2 * len(low) >= len(tallest) > 0 else min(_TALLEST, max([*tallest, 0.01]))
         self.value = Linear(self.low, self.high, *_HIST)
         self.share = Linear(0.0, 1.0, *_SPLIT)
-        self.gradient = Log(gradients(document), *_GRAD)
+        self.gradient = Log([*gradients(document), *([] if before is None else gradients(before))], *_GRAD)
         self.bar = _TALL if max((len(arm["layers"]) for arm in acting(document)), default=0) < 3 else _BAR
 
     def narrow(self, layer: Mapping[str, Any]) -> bool:
@@ -58,11 +59,21 @@ def row_limit(arms: int) -> int:
     return 12 if arms <= 5 else 8
 
 
-def panel(arm: Mapping[str, Any], axes: Axes, lang: str, most: int = 12) -> Drawing:
-    """One arm's ladder, at most `most` layers drawn."""
+def row_places(arm: Mapping[str, Any], axes: Axes, most: int = 12) -> list[tuple[int, float, float]]:
+    """For each row of the arm's panel the layer's number, and the top and the height of the row."""
+    pitch = axes.bar + _BETWEEN
+    rows = chosen_rows(arm["layers"], most)
+    return [(arm["layers"][row]["layer"], _TOP + pitch * k - _BETWEEN / 2, pitch) for k, row in enumerate(rows)]
+
+
+def panel(
+    arm: Mapping[str, Any], axes: Axes, lang: str, most: int = 12, before: Mapping[str, Any] | None = None
+) -> Drawing:
+    """One arm's ladder, at most `most` layers drawn; in outlines the same layers of an arm of an earlier run."""
     rows = chosen_rows(arm["layers"], most)
     pitch = axes.bar + _BETWEEN
     bottom = _TOP + pitch * len(rows)
+    earlier = {} if before is None else {layer["layer"]: layer for layer in before["layers"]}
     drawing = Drawing(WIDTH, bottom + 46, lang)
     _head(drawing, arm)
     drawing.ticks((axes.gradient(10.0**place) for place in axes.gradient.ticks()), _TOP - 2, bottom - 8, ".14")
@@ -74,6 +85,8 @@ def panel(arm: Mapping[str, Any], axes: Axes, lang: str, most: int = 12) -> Draw
         _histogram(drawing, layer, axes, y)
         _split(drawing, layer, axes, middle)
         _gradient(drawing, layer, axes, middle)
+        if layer["layer"] in earlier:
+            _ghost(drawing, earlier[layer["layer"]], axes, y, middle)
         if k + 1 < len(rows) and rows[k + 1] > row + 1:
             drawing.text(0, y + 40, "⋮", size=11, quiet=True)
     _feet(drawing, axes, bottom)
@@ -189,6 +202,24 @@ def _gradient(drawing: Drawing, layer: Mapping[str, Any], axes: Axes, y: float) 
     if ends:
         drawing.line(axes.gradient(ends[0]), y + 24.5, axes.gradient(ends[1]), y + 24.5, stroke_width="1.2")
     drawing.add("circle", cx=end, cy=y + 24.5, r=3.6, fill=GRADIENT)
+
+
+def _ghost(drawing: Drawing, layer: Mapping[str, Any], axes: Axes, y: float, middle: float) -> None:
+    """The row of an earlier run in grey outlines; its histogram only where it has the same axis."""
+    drawing.open(fill="none", stroke="currentColor", stroke_opacity=".6", stroke_dasharray="2 1.5")
+    histogram = layer["histogram"]
+    total = sum(histogram["counts"]) + histogram["below"] + histogram["above"]
+    if total and (histogram["edges"][0], histogram["edges"][-1]) == (axes.low, axes.high):
+        base = y + axes.bar
+        height = Linear(0.0, axes.top, base, y)
+        shares = [c / total for c in histogram["counts"]]
+        drawing.path(step_path(shares, axes.value, axes.low, axes.high, base, height), fill=None)
+    part, gradient = signal_share(layer), center(layer["grad_norm"])
+    if part is not None:
+        drawing.line(axes.share(part), middle + 17, axes.share(part), middle + 32, stroke=None)
+    if gradient is not None:
+        drawing.add("circle", cx=axes.gradient(gradient), cy=middle + 24.5, r=5.5)
+    drawing.close()
 
 
 def _feet(drawing: Drawing, axes: Axes, y: float) -> None:

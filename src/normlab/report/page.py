@@ -13,7 +13,10 @@ from ..errors import UsageError
 from ..language import both, choose
 from .advice_chapter import Advised, advised
 from .arms import acting, cleaned
+from .board_chapter import BOARD, Shared, shared
+from .card_chapter import GUIDE, Carded, carded
 from .chapter import Chapter, chapter
+from .check_chapter import Graded, graded
 from .claims_table import Claimed, claimed
 from .parts import speaker
 from .race import Raced, raced
@@ -58,13 +61,17 @@ def render(documents: Sequence[Mapping[str, Any]], *, lang: str = "en", limit: b
 
 def _chapter(
     document: Mapping[str, Any], number: int, lang: str, seen: Seen
-) -> Chapter | Speed | Advised | Claimed | Raced | Swept:
+) -> Chapter | Speed | Advised | Claimed | Graded | Raced | Swept | Shared | Carded:
+    if document.get("schema") in (BOARD, GUIDE):
+        return carded(document, number, lang, seen) if document["schema"] == GUIDE else shared(document, number, lang)
     if document.get("schema") == "normlab.bench/1":
         return speed(document, number, lang)
     if document.get("schema") == "normlab.advise/1":
         return advised(document, number)
     if document.get("schema") == "normlab.claims/1":
         return claimed(document, number)
+    if document.get("schema") == "normlab.check/1":
+        return graded(document, number)
     if document.get("schema") == RACE:
         return raced(cleaned(document), number, lang, seen)
     if document.get("schema") == SWEEP:

@@ -1,4 +1,4 @@
-"""The curves of a race: test accuracy and training loss over the steps, a band and a name for every arm."""
+"""The curves of a race: accuracy, loss or a ratio of gradients over the steps, a band and a name for every arm."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from ..language import both
 from ..result import center
 from .drawing import Drawing, Linear, Log, Text, number
-from .numerals import amount, interval, power, rounded, share
+from .numerals import amount, interval, power, ratio, rounded, share
 from .race_arms import DASHES, HUES, shortened
 
-__all__ = ["ACCURACY", "LOSS", "curves", "spread"]
+__all__ = ["ACCURACY", "GRADIENT_RATIO", "LOSS", "curves", "spread"]
 
-ACCURACY, LOSS = "test_accuracy", "train_loss"
+ACCURACY, LOSS, GRADIENT_RATIO = "test_accuracy", "train_loss", "gradient_ratio"
+_WRITE = {ACCURACY: share, LOSS: amount, GRADIENT_RATIO: ratio}
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 432.0, 268.0, 42.0, 312.0, 34.0, 228.0
 _APART = 14.0  # between two names
 _WIDE = 20.0  # beyond so many times, the loss has a logarithmic axis
@@ -21,15 +22,21 @@ _WIDE = 20.0  # beyond so many times, the loss has a logarithmic axis
 Arm = Mapping[str, Any]
 
 
-def curves(arms: Sequence[Arm], metric: str, title: Text, lang: str, *, chance: float | None = None) -> Drawing:
-    """One panel: `metric` of every arm, on an axis from 0 to 1 for an accuracy."""
+def curves(
+    arms: Sequence[Arm], metric: str, title: Text, lang: str, *, chance: float | None = None, last: int | None = None
+) -> Drawing:  # fmt: skip
+    """One panel: `metric` of every arm, on an axis from 0 to 1 for an accuracy, up to step `last`.
+
+    Across it the accuracy of guessing, `chance`; of a ratio 1, where both are the same.
+    """
     drawing = Drawing(_WIDTH, _HEIGHT, lang)
     drawing.text(0, 14, title, size=13, bold=True)
-    last = max((int(point["step"]) for arm in arms for point in arm["curve"]), default=1)
+    last = last or max((int(point["step"]) for arm in arms for point in arm["curve"]), default=1)
     x, y = Linear(0, last, _LEFT, _RIGHT), _scale(arms, metric)
     _axes(drawing, x, y, metric)
-    if chance is not None and metric == ACCURACY:
-        drawing.line(_LEFT, y(chance), _RIGHT, y(chance), stroke_opacity=".5", stroke_dasharray="1 4")
+    level = {ACCURACY: chance, GRADIENT_RATIO: 1.0}.get(metric)
+    if level is not None:
+        drawing.line(_LEFT, y(level), _RIGHT, y(level), stroke_opacity=".5", stroke_dasharray="1 4")
     ends = [_line(drawing, arm, metric, x, y, k) for k, arm in enumerate(arms)]
     _names(drawing, arms, metric, ends)
     return drawing
@@ -39,6 +46,8 @@ def _scale(arms: Sequence[Arm], metric: str) -> Linear | Log:
     if metric == ACCURACY:
         return Linear(0, 1, _BASE, _TOP)
     values = [v for arm in arms for point in arm["curve"] if (v := center(point[metric])) is not None]
+    if metric == GRADIENT_RATIO:
+        return Log([*values, 1.0], _BASE, _TOP)
     if values and min(values) > 0 and max(values) > _WIDE * min(values):
         return Log(values, _BASE, _TOP)
     tops = [ends[1] for arm in arms for point in arm["curve"] if (ends := interval(point[metric])) is not None]
@@ -93,14 +102,19 @@ def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tu
     """Beside the end of each line its arm and its last value, moved apart where two would meet."""
     shown = sorted((end[1], end[0], k) for k, end in enumerate(ends) if end is not None)
     for (end, at, k), place in zip(shown, spread([s[0] for s in shown], _BASE + 6), strict=True):
-        hue, last = HUES[k % len(HUES)], arms[k]["curve"][-1][metric]
+        hue, last = HUES[k % len(HUES)], _latest(arms[k], metric)
         lead = f"M{number(at)} {number(end)}L{number(_RIGHT + 12)} {number(place)}"
         drawing.path(lead, stroke=hue, stroke_opacity=".6")
-        words = share(center(last)) if metric == ACCURACY else amount(last)
-        drawing.text(_RIGHT + 16, place + 4, f"{shortened(arms[k]['label'], 9)} {words}", size=11, bold=True)
+        words = f"{shortened(arms[k]['label'], 9)} {_WRITE[metric](last)}"
+        drawing.text(_RIGHT + 16, place + 4, words, size=11, bold=True)
     for k, arm in enumerate(a for a, end in zip(arms, ends, strict=True) if end is None):
         words_gone = both("{label}: no point", label=shortened(arm["label"], 12))
         drawing.text(_LEFT + 6, _TOP + 10 + 12 * k, words_gone, size=9, quiet=True)
+
+
+def _latest(arm: Arm, metric: str) -> Any:
+    """The last value that is a number; while a race goes on, not every point has every number."""
+    return next((p[metric] for p in reversed(arm["curve"]) if center(p[metric]) is not None), None)
 
 
 def spread(places: Sequence[float], below: float) -> list[float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..language import both
 from .arms import chosen_rows
-from .drawing import Drawing, number, ramp
+from .drawing import Drawing, Text, number, ramp
 from .numerals import amount, power, rounded, share
 from .race_arms import shortened
 
@@ -33,8 +33,11 @@ def decades(arms: Sequence[Arm]) -> tuple[int, int]:
     return low, max(math.ceil(max(logs)) if logs else 0, low + 1)
 
 
-def strip(arm: Arm, scale: tuple[int, int], lang: str) -> Drawing:
-    """Two pictures of the same layers and steps: gradient norm, on the decades of `scale`, and signal share."""
+def strip(arm: Arm, scale: tuple[int, int], lang: str, *, columns: int = 0) -> Drawing:
+    """Two pictures of the same layers and steps: gradient norm, on the decades of `scale`, and signal share.
+
+    `columns`: so many points are expected; while there are fewer, their place stays empty.
+    """
     layers: Sequence[Sequence[Mapping[str, Any]]] = arm["layers"]
     rows = chosen_rows(layers[0], _MOST_ROWS) if layers else []
     high = _HIGH * len(rows)
@@ -48,17 +51,19 @@ def strip(arm: Arm, scale: tuple[int, int], lang: str) -> Drawing:
         tops, heads, ("grad_norm", "signal"), scales, (lambda v: amount(v, 2), share), strict=True
     ):
         drawing.text(_LEFT, top - 6, head, quiet=True)
-        _picture(drawing, layers, rows, name, (low, upper), top, write)
-        _bar(drawing, top + high + 7, low, upper, percent=name == "signal")
-    _time(drawing, arm["curve"], tops[1] + high)
+        _picture(drawing, layers, rows, name, (low, upper), top, write, columns)
+        beside = both("now") if len(layers) < columns else both("at the end")
+        _bar(drawing, top + high + 7, low, upper, beside, percent=name == "signal")
+    if len(layers) >= columns:
+        _time(drawing, arm["curve"], tops[1] + high)
     return drawing
 
 
 def _picture(
     drawing: Drawing, layers: Sequence[Sequence[Mapping[str, Any]]], rows: Sequence[int], name: str,
-    scale: tuple[int, int], top: float, write: Callable[[Any], str],
+    scale: tuple[int, int], top: float, write: Callable[[Any], str], columns: int,
 ) -> None:  # fmt: skip
-    wide = (_RIGHT - _LEFT) / max(len(layers), 1)
+    wide = (_RIGHT - _LEFT) / max(len(layers), columns, 1)
     shades: dict[int | None, list[str]] = {}
     for k, row in enumerate(rows):
         y = top + _HIGH * k
@@ -83,15 +88,15 @@ def _shade(value: float | None, low: int, high: int) -> int | None:
     return round(min(max(place, 0.0), 1.0) * _SHADES)
 
 
-def _bar(drawing: Drawing, y: float, low: int, high: int, *, percent: bool) -> None:
-    """The colours with their numbers."""
+def _bar(drawing: Drawing, y: float, low: int, high: int, beside: Text, *, percent: bool) -> None:
+    """The colours with their numbers, and when the values beside the rows hold."""
     left, room = _LEFT + 60, 150.0
     for k in range(_SHADES):
         drawing.rect(left + room * k / _SHADES, y, room / _SHADES + 0.4, 7, fill=ramp(k / (_SHADES - 1)))
     ends: tuple[str, str] = (share(10.0**low), share(10.0**high)) if percent else (power(low), power(high))
     drawing.text(left - 6, y + 7, ends[0], size=9, anchor="end", quiet=True)
     drawing.text(left + room + 6, y + 7, ends[1], size=9, quiet=True)
-    drawing.text(_RIGHT + 6, y + 7, both("at the end"), size=9, quiet=True)
+    drawing.text(_RIGHT + 6, y + 7, beside, size=9, quiet=True)
 
 
 def _time(drawing: Drawing, curve: Sequence[Mapping[str, Any]], bottom: float) -> None:

@@ -22,6 +22,7 @@ Check = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 KEYS = ("name", "grid", "fixed")
 MOST_TRIALS = 1000
 """More than that is asked for by number: a list too many multiplies the hours."""
+MOST_SEEDS = 1000  # as `train` has it
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Spec:
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f"{source}: name must be a text that is not empty, got {name!r}.")
         grid, fixed = _table(content, "grid", source), _table(content, "fixed", source)
+        if "seeds" in grid or "seeds" in fixed:
+            _spread_seeds(grid, fixed, source)
         if not grid:
             hint = "Such as: lr = [0.1, 0.3]"
             raise UsageError(f"{source}: [grid] must name at least one argument, got none.", hint=hint)
@@ -116,6 +119,16 @@ def _table(content: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
     if not isinstance(table, Mapping):
         raise UsageError(f"{source}: {key} must be a table, got {table!r}.", hint=f"Write it as [{key}].")
     return dict(table)
+
+
+def _spread_seeds(grid: dict[str, Any], fixed: dict[str, Any], source: str) -> None:
+    """`seeds = N`, as `train` has it: a trial for each of N seeds, the first of them `seed`."""
+    many, first = fixed.pop("seeds", grid.get("seeds")), fixed.pop("seed", 0)
+    whole = all(type(number) is int for number in (many, first))
+    if not whole or not 1 <= many <= MOST_SEEDS or first < 0 or "seed" in grid or "seeds" in grid:
+        hint = "Write seeds = 3 in [fixed], or list them: seed = [0, 1, 2] in [grid]."
+        raise UsageError(f"{source}: seeds must be one whole number from 1 to {MOST_SEEDS} in [fixed], got {many!r}.", hint=hint)
+    grid["seed"] = list(range(first, first + many))
 
 
 def _check_list(key: str, values: Any, source: str) -> None:

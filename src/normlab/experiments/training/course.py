@@ -58,6 +58,8 @@ class Course:
             found = {name: np.ravel(values) for name, values in named}
             for k, look in enumerate(one.looks):
                 look.step, look.final = one.taken, {name: finite(values[k]) for name, values in found.items()}
+                if look.points and look.points[-1]["step"] == one.taken:
+                    look.points[-1].update({name: look.final[name] for name in _TEST})
 
     def arms(self) -> list[Document]:
         """The arms in their order; those that cannot act with the reason alone."""
@@ -98,10 +100,8 @@ def _seen(training: Training) -> Iterator[Run]:
     """A training's runs, each with what was seen since its last record as further points."""
     for run, look in zip(training.runs, training.looks, strict=True):
         fresh = look.final if look.step == training.taken and run.stopped != DIVERGED else {}
-        points = [*run.points, *look.points]
-        if fresh and points and points[-1]["step"] == training.taken:
-            points[-1] = {**points[-1], **{name: fresh[name] for name in _TEST}}
-        yield replace(run, points=points, layers=[*run.layers, *look.layers], final=run.final or fresh)
+        points, layers = [*run.points, *look.points], [*run.layers, *look.layers]
+        yield replace(run, points=points, layers=layers, final=run.final or fresh)
 
 
 def _line(lr: float, runs: Sequence[Run]) -> Document:
