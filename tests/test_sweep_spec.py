@@ -66,9 +66,11 @@ def test_seeds_as_train_has_them_are_a_trial_each() -> None:
     listed = Spec.of({"name": "a", "grid": {"lr": [0.1, 1.0], "seed": [4, 5, 6]}})
     counted = Spec.of({"name": "a", "grid": {"lr": [0.1, 1.0]}, "fixed": {"seeds": 3, "seed": 4}})
     assert counted.to_dict() == listed.to_dict()
+    for content in ({"grid": {"seeds": [1, 2]}}, {"grid": {"seed": [0]}, "fixed": {"seeds": 2}}):
+        with pytest.raises(UsageError, match=r"seed in \[grid\], or seeds in \[fixed\]: one of them"):
+            Spec.of({"name": "a", **content})
     for content in (
-        {"grid": {"seeds": [1, 2]}}, {"grid": {"seed": [0]}, "fixed": {"seeds": 2}}, {"fixed": {"seeds": 0}},
-        {"fixed": {"seeds": True}}, {"fixed": {"seeds": 10**9}}, {"fixed": {"seeds": 2, "seed": "x"}},
+        {"fixed": {"seeds": 0}}, {"fixed": {"seeds": True}}, {"fixed": {"seeds": 10**9}}, {"fixed": {"seeds": 2, "seed": "x"}},
     ):  # fmt: skip
         with pytest.raises(UsageError, match=r"seeds must be one whole number from 1 to 1000 in \[fixed\]"):
             Spec.of({"name": "a", **content})

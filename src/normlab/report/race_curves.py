@@ -31,14 +31,14 @@ def curves(
     """
     drawing = Drawing(_WIDTH, _HEIGHT, lang)
     drawing.text(0, 14, title, size=13, bold=True)
-    last = last or max((int(point["step"]) for arm in arms for point in arm["curve"]), default=1)
-    x, y = Linear(0, last, _LEFT, _RIGHT), _scale(arms, metric)
+    reached = max((int(point["step"]) for arm in arms for point in arm["curve"]), default=1)
+    x, y = Linear(0, last or reached, _LEFT, _RIGHT), _scale(arms, metric)
     _axes(drawing, x, y, metric)
     level = {ACCURACY: chance, GRADIENT_RATIO: 1.0}.get(metric)
     if level is not None:
         drawing.line(_LEFT, y(level), _RIGHT, y(level), stroke_opacity=".5", stroke_dasharray="1 4")
     ends = [_line(drawing, arm, metric, x, y, k) for k, arm in enumerate(arms)]
-    _names(drawing, arms, metric, ends)
+    _names(drawing, arms, metric, ends, _edge(ends, last))
     return drawing
 
 
@@ -98,15 +98,22 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
 
 
-def _names(drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tuple[float, float] | None]) -> None:
+def _edge(ends: Sequence[tuple[float, float] | None], last: int | None) -> float:
+    """Where the names stand: at the right edge, but beside lines that are still on their way."""
+    return _RIGHT if last is None else max((end[0] for end in ends if end is not None), default=_RIGHT)
+
+
+def _names(
+    drawing: Drawing, arms: Sequence[Arm], metric: str, ends: Sequence[tuple[float, float] | None], edge: float
+) -> None:  # fmt: skip
     """Beside the end of each line its arm and its last value, moved apart where two would meet."""
     shown = sorted((end[1], end[0], k) for k, end in enumerate(ends) if end is not None)
     for (end, at, k), place in zip(shown, spread([s[0] for s in shown], _BASE + 6), strict=True):
         hue, last = HUES[k % len(HUES)], _latest(arms[k], metric)
-        lead = f"M{number(at)} {number(end)}L{number(_RIGHT + 12)} {number(place)}"
+        lead = f"M{number(at)} {number(end)}L{number(edge + 12)} {number(place)}"
         drawing.path(lead, stroke=hue, stroke_opacity=".6")
         words = f"{shortened(arms[k]['label'], 9)} {_WRITE[metric](last)}"
-        drawing.text(_RIGHT + 16, place + 4, words, size=11, bold=True)
+        drawing.text(edge + 16, place + 4, words, size=11, bold=True)
     for k, arm in enumerate(a for a, end in zip(arms, ends, strict=True) if end is None):
         words_gone = both("{label}: no point", label=shortened(arm["label"], 12))
         drawing.text(_LEFT + 6, _TOP + 10 + 12 * k, words_gone, size=9, quiet=True)

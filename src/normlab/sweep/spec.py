@@ -123,10 +123,12 @@ def _table(content: Mapping[str, Any], key: str, source: str) -> dict[str, Any]:
 
 def _spread_seeds(grid: dict[str, Any], fixed: dict[str, Any], source: str) -> None:
     """`seeds = N`, as `train` has it: a trial for each of N seeds, the first of them `seed`."""
-    many, first = fixed.pop("seeds", grid.get("seeds")), fixed.pop("seed", 0)
+    hint = "Write seeds = 3 in [fixed], or list them: seed = [0, 1, 2] in [grid]."
+    if "seeds" in grid or "seed" in grid:
+        raise UsageError(f"{source}: seed in [grid], or seeds in [fixed]: one of them is required.", hint=hint)
+    many, first = fixed.pop("seeds"), fixed.pop("seed", 0)
     whole = all(type(number) is int for number in (many, first))
-    if not whole or not 1 <= many <= MOST_SEEDS or first < 0 or "seed" in grid or "seeds" in grid:
-        hint = "Write seeds = 3 in [fixed], or list them: seed = [0, 1, 2] in [grid]."
+    if not whole or not 1 <= many <= MOST_SEEDS or first < 0:
         raise UsageError(f"{source}: seeds must be one whole number from 1 to {MOST_SEEDS} in [fixed], got {many!r}.", hint=hint)
     grid["seed"] = list(range(first, first + many))
 

@@ -1,0 +1,283 @@
+"""The backward pass against central differences of the implementation's own forward, and the known mistakes in it.
+
+A backward is right where it is the derivative of its own forward: a wrong forward is another fault, named already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .arrays import copied, to_native, torch_module
+from .asked import Answer, Asked, Gradients
+from .findings import Findings, difference
+from .forward import Judged, Subject, ask
+from .problems import Failed, failure
+from .recipe import Given, Recipe, Statistics, compute, statistics
+from .truth import SEED, draw, given_of
+
+__all__ = ["examine"]
+
+STEP = 2.0**-17
+# (f(x + h) - f(x - h)) / 2h is off by h^2 f''' / 6, which is 1e-11 for h = 2^-17, and by 2^-53 / h = 1.5e-11.
+DIFFERENCES = 2.0**-20
+COARSE_STEP, COARSE = 2.0**-7, 2.0**-5  # of a forward in single precision: 2^-24 / h = 8e-6, h^2 = 6e-5
+ROLES = ("weight", "bias")
+DIRECTIONS = 6
+
+
+def examine(subject: Subject, told: Sequence[Judged], settings: dict[str, Any], findings: Findings) -> None:
+    """The backward in up to two frames: the smallest and the one of the most axes."""
+    by_framework = subject.framework == "torch" and subject.backward_slots is None
+    d = subject.definition
+    if d.states and not d.has_running:  # its state counts as a constant on the way back: no derivative of the forward
+        findings.check("backward", None)
+        findings.note("constant_state", names=", ".join(s.name for s in d.states))
+        return
+    if not by_framework and subject.backward_slots is None:
+        findings.check("backward", None)
+        findings.note("no_backward")
+        return
+    chosen = sorted(told, key=lambda one: len(one.frame.axes))
+    for judged in dict.fromkeys((id(chosen[0]), id(chosen[-1]))):
+        one = next(j for j in told if id(j) == judged)
+        _one_frame(subject, one, settings, findings, by_framework)
+
+
+def _one_frame(
+    subject: Subject, judged: Judged, settings: dict[str, Any], findings: Findings, by_framework: bool
+) -> None:
+    """Ask for the gradients of sum(dy * y) and compare each."""
+    findings.asking("backward", shape=judged.frame.shape(small=True))
+    asked = draw(judged.frame, seed=7, small=True, **settings)
+    dy = np.random.default_rng([SEED, 8]).standard_normal(asked.x.shape)
+    try:
+        known, answer = ask(subject, asked, gradient=by_framework)
+        got = _by_framework(subject, answer, dy) if by_framework else subject.backward(asked, answer, dy)
+        names = _differentiable(known)
+        if got.dx is not None and _agrees(subject, asked, dy, got.dx, judged, findings):
+            names.remove("x")
+        wanted = {name: _differences(subject, asked, name, dy, judged) for name in names}
+    except Failed as problem:
+        findings.check("backward", False, kind=judged.frame.kind, layout=judged.frame.line)
+        findings.fault(problem.key, {"check": "backward"}, **problem.fields)
+        return
+    _compare(judged, known, dy, got, wanted, findings)
+
+
+def _differentiable(asked: Asked) -> list[str]:
+    return [name for name in ("x", *ROLES) if getattr(asked, name) is not None]
+
+
+def _agrees(
+    subject: Subject, asked: Asked, dy: np.ndarray, dx: np.ndarray, judged: Judged, findings: Findings
+) -> bool:  # fmt: skip
+    """Whether dx is right along some random directions: far fewer calls than one for every element and sign."""
+    step, tolerance = _steps(judged)
+    rng = np.random.default_rng([SEED, 9])
+    pairs = []
+    for _ in range(DIRECTIONS):
+        v = rng.standard_normal(asked.x.shape) / np.sqrt(asked.x.size)
+        ends = [float((dy * subject.call(replace(asked, x=asked.x + s * step * v)).y).sum()) for s in (1, -1)]
+        pairs.append(((ends[0] - ends[1]) / (2 * step), float((dx * v).sum())))
+    want, got = np.array(pairs).T
+    worst = difference(got, want)
+    if worst > tolerance:
+        return False
+    findings.check("backward", True, worst=worst, tolerance=tolerance, of="dx", kind=judged.frame.kind,
+                   layout=judged.frame.line, shape=asked.x.shape)  # fmt: skip
+    return True
+
+
+def _steps(judged: Judged) -> tuple[float, float]:
+    """The step of the differences, and what they are good for."""
+    single = judged.explanation is not None and judged.explanation.single
+    return (COARSE_STEP, COARSE) if single else (STEP, DIFFERENCES)
+
+
+def _by_framework(subject: Subject, answer: Answer, dy: np.ndarray) -> Gradients:
+    """What torch's own differentiation gives: a detached statistic shows here."""
+    torch = torch_module()
+    leaves = {n: answer.handed[n] for n in ("x", *ROLES) if getattr(answer.handed.get(n), "requires_grad", False)}
+    if not getattr(answer.native, "requires_grad", False):
+        raise Failed("no_gradient")
+    try:
+        cotangent = to_native(dy, "torch").to(answer.native.dtype)
+        found = torch.autograd.grad(answer.native, list(leaves.values()), cotangent, allow_unused=True)
+    except Exception as problem:  # in somebody's graph anything may fail
+        raise failure(problem, None) from None
+    named = {n: copied(g) for n, g in zip(leaves, found, strict=True) if g is not None}
+    return Gradients(named.pop("x", None), [], named)
+
+
+def _differences(subject: Subject, asked: Asked, name: str, dy: np.ndarray, judged: Judged) -> np.ndarray:
+    """The derivative of sum(dy * y) by the elements of x, weight or bias, each moved up and down."""
+    step, _ = _steps(judged)
+    at = getattr(asked, name)
+    found = np.zeros(at.size)
+    for k in range(at.size):
+        ends = []
+        for sign in (1, -1):
+            moved = at.copy()
+            moved.flat[k] += sign * step
+            ends.append(float((dy * subject.call(replace(asked, **{name: moved})).y).sum()))
+        found[k] = (ends[0] - ends[1]) / (2 * step)
+    return found.reshape(at.shape)
+
+
+def _compare(
+    judged: Judged, asked: Asked, dy: np.ndarray, got: Gradients, wanted: dict[str, np.ndarray], findings: Findings
+) -> None:  # fmt: skip
+    """dx, and the gradients of weight and bias in whatever order they come."""
+    _, tolerance = _steps(judged)
+    place = {"kind": judged.frame.kind, "layout": judged.frame.line, "shape": asked.x.shape}
+    if got.dx is None:
+        findings.fault("no_gradient")
+        return
+    if "x" in wanted:
+        worst = difference(got.dx, wanted["x"])
+        findings.check("backward", worst <= tolerance, worst=worst, tolerance=tolerance, of="dx", **place)
+        if worst > tolerance:
+            _name_dx(judged, asked, dy, got.dx, tolerance, worst, findings)
+    for name in ROLES:
+        if name in wanted:
+            _parameter(name, judged, asked, dy, got, wanted, tolerance, findings)
+
+
+def _parameter(
+    name: str, judged: Judged, asked: Asked, dy: np.ndarray, got: Gradients, wanted: dict[str, np.ndarray],
+    tolerance: float, findings: Findings,
+) -> None:  # fmt: skip
+    """One parameter's gradient: among those that came, the one that is right; else what is known to go wrong."""
+    want = wanted[name]
+    came = [got.named[name]] if name in got.named else got.others
+    place: dict[str, Any] = {"kind": judged.frame.kind, "layout": judged.frame.line}
+    if not came:
+        findings.check("backward", None, of=f"d{name}", **place)
+        findings.note("no_parameter_gradient", name=name)
+        return
+    offs = [difference(a.reshape(want.shape), want) for a in came if a.size == want.size]
+    worst = min(offs, default=float("inf"))
+    findings.check("backward", worst <= tolerance, worst=worst, tolerance=tolerance, of=f"d{name}", **place)
+    if worst <= tolerance or (np.max(np.abs(want)) < tolerance and not offs):
+        return
+    key = next((k for k in _parameter_mistakes(name, judged, asked, dy, came, wanted, tolerance)), None)
+    findings.fault(key or "gradient_unknown", {"worst": min(worst, 1e300)}, of=f"d{name}", name=name,
+                   off=f"{worst:.2g}" if np.isfinite(worst) else "-", shape=str(want.shape),
+                   came=", ".join(str(a.shape) for a in came))  # fmt: skip
+
+
+def _parameter_mistakes(
+    name: str, judged: Judged, asked: Asked, dy: np.ndarray, came: Sequence[np.ndarray],
+    wanted: dict[str, np.ndarray], tolerance: float,
+) -> Iterator[str]:  # fmt: skip
+    """The keys of what would give one of the arrays that came."""
+    want = wanted[name]
+    shared = asked.x.size // max(want.size, 1)
+    for a in came:
+        if a.size > want.size and any(difference(s, want) <= tolerance for s in _sums(a, want.size)):
+            yield "gradient_not_summed"
+    same = [a.reshape(want.shape) for a in came if a.size == want.size]
+    if any(difference(a * shared, want) <= tolerance for a in same):
+        yield "gradient_averaged"
+    if any(difference(a * len(asked.x), want) <= tolerance for a in same):
+        yield "gradient_averaged"
+    other = wanted.get("bias" if name == "weight" else "weight")
+    if name in judged_names(came, other, tolerance, name):
+        yield "gradients_swapped"
+    if name == "weight" and any(difference(a, _over(asked, dy * asked.x, want)) <= tolerance for a in same):
+        yield "gradient_of_raw_x"
+    if any(difference(-a, want) <= tolerance for a in same):
+        yield "gradient_sign"
+
+
+def judged_names(came: Sequence[np.ndarray], other: np.ndarray | None, tolerance: float, name: str) -> tuple[str, ...]:
+    """(name,) where what came is the other parameter's gradient."""
+    if other is None or len(came) != 1:
+        return ()
+    same = came[0].size == other.size and difference(came[0].reshape(other.shape), other) <= tolerance
+    return (name,) if same else ()
+
+
+def _over(asked: Asked, product: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The sum of `product` over all axes but the parameter's."""
+    main = "o" if "o" in asked.frame.axes else "c"
+    at = asked.frame.axes.index(main)
+    total = product.sum(axis=tuple(a for a in range(product.ndim) if a != at))
+    return total.reshape(like.shape) if total.size == like.size else np.full(like.shape, np.inf)
+
+
+def _sums(a: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """`a` summed over all of its axes but one of that size."""
+    for axis, length in enumerate(a.shape):
+        if length == size:
+            yield a.sum(axis=tuple(k for k in range(a.ndim) if k != axis))
+
+
+def _name_dx(
+    judged: Judged, asked: Asked, dy: np.ndarray, dx: np.ndarray, tolerance: float, worst: float, findings: Findings
+) -> None:  # fmt: skip
+    """The known mistake that gives this dx, where the forward is a recipe."""
+    found = judged.explanation
+    key = None
+    if found is not None and judged.named is None and found.recipe.spread is not None:
+        given = given_of(asked, found.eps)
+        key = next((k for k, a in _dx_mistakes(found.recipe, given, dy) if difference(dx, a) <= tolerance), None)
+    findings.fault(key or "gradient_unknown", {"worst": worst}, of="dx", name="x", off=f"{worst:.2g}",
+                   shape=str(asked.x.shape), came=str(dx.shape))  # fmt: skip
+
+
+def _dx_mistakes(recipe: Recipe, given: Given, dy: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Key and gradient of each known mistake."""
+    at = statistics(recipe, given)
+
+    def slope(*hold: str, of: Given = given) -> np.ndarray:
+        return _slope(recipe, of, dy, at, frozenset(hold))
+
+    alone, no_spread, no_mean, whole = slope("mean", "spread"), slope("spread"), slope("mean"), slope()
+    by_mean, by_spread = alone - no_spread, alone - no_mean
+    yield "gradient_ignores_statistics", alone
+    yield "gradient_ignores_variance", no_spread
+    yield "gradient_ignores_mean", no_mean
+    if given.weight is not None:
+        bare = replace(given, weight=np.ones_like(given.weight))
+        yield "gradient_without_weight", slope(of=bare)
+        yield "gradient_without_weight", slope("mean", "spread", of=bare)
+    count = given.plan.count
+    yield "gradient_sums_not_means", alone - count * (by_mean + by_spread)
+    yield "gradient_sums_not_means", alone - count * by_mean - by_spread
+    yield "gradient_sums_not_means", alone - by_mean - count * by_spread
+    yield "gradient_averaged", whole / count
+    yield "gradient_averaged", whole / given.x.shape[0]
+    yield "gradient_averaged", whole * count
+    yield "gradient_sign", alone - by_mean + by_spread
+    yield "gradient_sign", alone + by_mean - by_spread
+    yield "gradient_sign", alone + by_mean + by_spread
+    yield "gradient_sign", -whole
+    yield "gradient_not_divided", _times_root(recipe, given, whole, at)
+    yield "gradient_not_divided", _times_root(recipe, given, alone, at)
+    yield "gradient_is_dy", dy
+
+
+def _slope(recipe: Recipe, given: Given, dy: np.ndarray, at: Statistics, hold: frozenset[str]) -> np.ndarray:
+    """The derivative of a recipe by central differences, with the statistics in `hold` constant."""
+    found = np.zeros(given.x.size)
+    for k in range(given.x.size):
+        ends = []
+        for sign in (1, -1):
+            moved = given.x.copy()
+            moved.flat[k] += sign * STEP
+            ends.append(float((dy * compute(recipe, replace(given, x=moved), at=at, hold=hold)).sum()))
+        found[k] = (ends[0] - ends[1]) / (2 * STEP)
+    return found.reshape(given.x.shape)
+
+
+def _times_root(recipe: Recipe, given: Given, gradient: np.ndarray, at: Statistics) -> np.ndarray:
+    """A gradient that was never divided by the root."""
+    root = np.sqrt(at.square + (given.eps if recipe.eps_rule == "inside" else 0.0))
+    return np.asarray((gradient.reshape(given.plan.split) * root).reshape(given.x.shape))
+
+
