@@ -1,4 +1,5 @@
 # type: ignore
+# ruff: noqa: RUF059 - a shape is unpacked whole, as people write it
 """Backward passes with planted mistakes, and torch's: statistics that were detached, modules, functions."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 # type: ignore
+# ruff: noqa: RUF059 - a shape is unpacked whole, as people write it
 """Implementations in NumPy as people write them, right ones and ones with a planted mistake: `CASES` lists them.
 
 Each is written in its own way (loops, einsum, other names, a course's dictionary, classes), so that a mistake is named
@@ -332,90 +333,6 @@ def narrowing(x, gamma, beta, eps=1e-5):
     z = x.astype(np.float32)
     z = gamma * (z - z.mean(0)) / np.sqrt(z.var(0) + eps) + beta
     return z.astype(x.dtype)
-
-
-def _states(x, gamma, beta, rm, rv, training, eps):
-    m, v = (x.mean(0), x.var(0)) if training else (rm, rv)
-    return gamma * (x - m) / np.sqrt(v + eps) + beta, m, v * (len(x) / (len(x) - 1) if training else 1)
-
-
-@right("bn")
-def returned(x, gamma, beta, running_mean, running_var, training, momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if not training:
-        return y, running_mean, running_var
-    return y, running_mean + momentum * (m - running_mean), running_var + momentum * (v - running_var)
-
-
-@planted("bn", "momentum_reversed")
-def old_for_new(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if training:
-        running_mean = momentum * running_mean + (1 - momentum) * m
-        running_var = momentum * running_var + (1 - momentum) * v
-    return y, running_mean, running_var
-
-
-@planted("bn", "momentum_reversed_from_old")
-def new_for_old(x, gamma, beta, running_mean, running_var, training=True, momentum=0.9, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if training:
-        running_mean[:] = (1 - momentum) * running_mean + momentum * m
-        running_var[:] = (1 - momentum) * running_var + momentum * v
-    return y
-
-
-@planted("bn", "running_statistics_not_updated")
-def never_moves(x, gamma, beta, moving_mean, moving_var, is_training=True, momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, moving_mean, moving_var, is_training, eps)
-    if is_training:
-        moving_mean = (1 - momentum) * moving_mean + momentum * m
-        moving_var = (1 - momentum) * moving_var + momentum * v
-    return y
-
-
-@planted("bn", "running_statistics_replaced")
-def forgets(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if training:
-        running_mean[:], running_var[:] = m, v
-    return y
-
-
-@planted("bn", "momentum_ignored")
-def fixed_momentum(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if training:
-        running_mean[:] = 0.99 * running_mean + 0.01 * m
-        running_var[:] = 0.99 * running_var + 0.01 * v
-    return y
-
-
-@planted("bn", "running_root")
-def deviation_kept(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
-    y, m, _ = _states(x, gamma, beta, running_mean, running_var, training, eps)
-    if training:
-        running_mean[:] = (1 - momentum) * running_mean + momentum * m
-        running_var[:] = (1 - momentum) * running_var + momentum * x.std(0)
-    return y
-
-
-@planted("bn", "batch_statistics_in_evaluation")
-def always_the_batch(x, gamma, beta, running_mean, running_var, mode="train", momentum=0.1, eps=1e-5):
-    y, m, v = _states(x, gamma, beta, running_mean, running_var, True, eps)
-    if mode == "train":
-        running_mean[:] = (1 - momentum) * running_mean + momentum * m
-        running_var[:] = (1 - momentum) * running_var + momentum * v
-    return y
-
-
-@planted("bn", "running_statistics_in_training")
-def always_the_past(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
-    old = running_mean.copy(), running_var.copy()
-    if training:
-        running_mean[:] = (1 - momentum) * running_mean + momentum * x.mean(0)
-        running_var[:] = (1 - momentum) * running_var + momentum * x.var(0, ddof=1)
-    return gamma * (x - old[0]) / np.sqrt(old[1] + eps) + beta
 
 
 @planted("bn", "eps_outside_root")

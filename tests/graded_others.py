@@ -1,4 +1,5 @@
 # type: ignore
+# ruff: noqa: RUF059 - a shape is unpacked whole, as people write it
 """More implementations in NumPy: the other methods, backward passes, and ones that are wrong in ways nobody knows."""
 
 from __future__ import annotations

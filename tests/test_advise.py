@@ -15,6 +15,7 @@ from commanding import COLUMNS
 from normlab.advice.measuring import candidates, measured, training_settings
 from normlab.advice.questions import QUESTIONS, bracket, read
 from normlab.errors import UnknownNameError, UsageError
+from normlab.experiments.claims.recorded import recorded
 from normlab.report import text
 from normlab.report.advice_text import cited
 from normlab.report.cells import cell_len
@@ -76,7 +77,17 @@ def test_every_sentence_is_written_in_both_languages(answers: dict[str, Any]) ->
 def test_the_first_sentence_is_the_choice_and_the_reasons_follow() -> None:
     said = str(nl.advise(data="images", batch=2, agree="no", net="cnn"))
     assert said.splitlines()[2] == "First choice: group normalization (gn)."
-    assert "1. gn  Group normalization" in said and "(1803.08494, Table 2; normlab claims d)" in re.sub(r"\s+", " ", said)
+    assert "1. gn  Group normalization" in said and "(1803.08494, Table 2; normlab claims d" in re.sub(r"\s+", " ", said)
+
+
+def test_a_claim_that_was_not_reproduced_here_is_cited_with_what_it_came_to() -> None:
+    reasons = [reason for one in nl.advise(data="images", batch=2, net="cnn").to_dict()["ranking"] for reason in one["reasons"]]
+    words = {"partly": "일부 재현", "not reproduced": "재현되지 않음"}
+    for reason in reasons:
+        verdict = recorded().get(reason["claim"], {}).get("verdict")
+        assert reason["claim_verdict"] == verdict
+        for lang, word in (("en", verdict), ("ko", words.get(str(verdict), ""))):
+            assert (f"normlab claims {reason['claim']}: {word}" in cited(reason, lang)) == (verdict in words)
 
 
 def test_it_says_what_would_change_the_answer() -> None:
@@ -215,6 +226,7 @@ class Race:
         ({"group_norm": 0.92, "none": 0.82}, ["group_norm"], "held", "the advice held: group normalization"),
         ({"group_norm": 0.82, "none": 0.92}, ["none"], "failed", "did not hold: no normalization"),
         ({"group_norm": 0.85, "none": 0.87}, ["none", "group_norm"], "open", "on average best is no normalization"),
+        ({"group_norm": 0.87, "none": 0.85}, ["none", "group_norm"], "open", "the advice, group normalization (gn), is best"),
         ({"group_norm": None, "none": 0.87}, None, "failed", "did not hold: no normalization"),
         ({"group_norm": 0.1, "none": None}, None, "held", "the advice held"),
         ({"group_norm": None, "none": None}, None, "open", "No candidate finished"),

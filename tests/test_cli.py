@@ -52,7 +52,7 @@ def test_help_is_at_most_80_columns_wide_and_names_every_flag(call: Caller, verb
 
 def test_help_lists_the_verbs_of_this_release_and_no_others(call: Caller) -> None:
     listed = re.findall(r"^  ([a-z]+)  ", call("--help").out, re.M)
-    assert listed == ["compare", "train", "sweep", "claims", "bench", "advise", "guide", "report", "info"]
+    assert listed == ["compare", "train", "sweep", "claims", "bench", "advise", "lab", "check", "guide", "report", "info"]
 
 
 def test_the_flags_of_compare_are_the_arguments_of_compare() -> None:

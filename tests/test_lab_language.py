@@ -12,6 +12,7 @@ from lab_server import lab_address
 from normlab import registry
 from normlab.experiments.activations import ACTIVATIONS
 from normlab.experiments.settings import INITS
+from normlab.experiments.training.optimizers import OPTIMIZERS
 from normlab.lab.views import views
 
 __all__ = ["browser", "lab_address"]
@@ -20,7 +21,7 @@ EVERY_VIEW = pytest.mark.parametrize("path", [view.path for view in views()])
 
 # Names and formulas are the same in both languages: what remains of a text without them must hold no word.
 NAMES = {
-    "normlab", "english", "python", "numpy", "torch", "pytorch", "jax", "mlx", "flax", "none", *ACTIVATIONS, *INITS,
+    "normlab", "english", "python", "numpy", "torch", "pytorch", "jax", "mlx", "flax", "none", *ACTIVATIONS, *INITS, *OPTIMIZERS,
     *(word for d in registry.methods() for word in (d.name, d.short, d.class_name.lower())),
 }  # fmt: skip
 
@@ -37,7 +38,7 @@ VISIBLE = """() => {
 
 def words(text: str) -> list[str]:
     """The words of a language in a text: what is neither a name, a number nor a single letter of a formula."""
-    found = re.findall(r"[^\W\d_]{2,}", re.sub(r"[a-z_]+:[\w=,.]+|[a-z]+\.[a-z.]+", " ", text.lower()))
+    found = re.findall(r"[^\W\d_]{2,}", re.sub(r"[a-z_]+:[\w=,.]+|[a-z]+\.[a-z.]+|b?float\d+", " ", text.lower()))
     return [word for word in found if word not in NAMES and word != "한국어"]
 
 
@@ -80,5 +81,5 @@ def test_a_drawing_is_named_in_the_language_that_is_shown(browser: Any, lab_addr
     with watched(browser, lab_address) as found:
         page = found.open()
         page.locator("label[for=lang-ko]").click()
-        first = "svg => svg.querySelector(':scope > title').lang"
+        first = "svg => svg.querySelector(':scope > title').getAttribute('lang')"
         assert set(page.locator("#output svg[role=img]").evaluate_all(f"all => all.map({first})")) == {"ko"}

@@ -185,6 +185,29 @@ def test_the_inventory_counts_and_says_what_is_needed() -> None:
     assert "Needs two samples or more: yes." in shown(method="batch_norm", kind="dense")
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"method": "batch_norm"}, "One pair (mean, variance) for each channel, over all samples and all places."),
+        ({"method": "batch_norm", "kind": "tokens"}, "for each channel, over all samples and all tokens."),
+        ({"method": "rms_norm", "kind": "tokens"}, "One root mean square for each sample and token, over all channels."),
+        ({"method": "group_norm", "kind": "dense"}, "for each sample and group of channels, over its channels."),
+        ({"method": "whole_norm"}, "for everything, over all samples, all channels and all places."),
+        ({"method": "weight_norm"}, "One length for each output, over all inputs and all places."),
+        ({"method": "instance_norm", "kind": "dense"}, "Nothing is shared: every element stands alone."),
+        ({"method": "line", "line": "(k [n]) c [...]:k=3"}, "for each slice of the batch and channel, over its samples"),
+        ({"method": "line", "line": "[a] b [d e]"}, "4 pairs (mean, variance), 12 elements each."),
+        ({"method": "film"}, "Nothing is pooled"),
+        ({"method": "feature_wise"}, "choose dense data"),
+    ],
+)  # fmt: skip
+def test_the_first_sentence_says_who_shares_a_statistic(changed: dict[str, Any], says: str) -> None:
+    found = VIEW.show(Asked(state(**changed))).said
+    assert found is not None
+    assert says in found["en"]
+    assert re.search("[가-힣]", found["ko"])
+
+
 def test_a_set_of_one_is_drawn_and_said_to_be_refused() -> None:
     text = shown(method="instance_norm", kind="dense")
     assert "Layers refuse this" in text

@@ -196,5 +196,7 @@ def test_without_script_the_board_and_its_table_are_read(browser: Any, lab_addre
         assert one.page.locator("details[open] td").first.is_visible()
         one.page.select_option("[name=kind]", "dense")
         one.page.click("button.submit")
+        one.page.wait_for_url("**kind=dense**")
+        one.page.wait_for_load_state()
         assert one.page.locator("[role=option]").count() == 16
         assert one.complaints == []

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import normlab as nl
 from commanding import Caller
 from lab_server import serving
 from live_race import LONG, SMALL, Onlooker, Page, onlooker, threads, until
-from normlab.lab import racing, turns
+from normlab.lab import race_settings, racing, turns
+from normlab.lab.fields import Field, check
 
 pytest.importorskip("starlette")
 
@@ -93,13 +96,26 @@ def last_of(race: Onlooker, name: str) -> str:
 
 def test_a_step_is_one_step_of_every_arm_and_measures_it(page: Page) -> None:
     with onlooker(page, LONG, paused=True) as race:
+        race.see("paused", 0)
         for step in (1, 2, 3):
             race.order("step")
-            race.see("paused", step)
-        until(lambda: "modes-table" in race.messages[-1]["fragments"], "the test rows are measured")
-        table = words(last_of(race, "curves-table"))
-        assert re.findall(r" (\d+) [\d.]+ %", table)[:3] == ["1", "2", "3"]
+            until(lambda step=step: measured(race) == [str(k + 1) for k in range(step)], f"step {step} is measured")
+            assert race.latest["step"] == step
         assert " - " not in words(last_of(race, "modes-table"))  # both modes are known at a pause
+
+
+def measured(race: Onlooker) -> list[str]:
+    """The steps of which the page's table has a test accuracy."""
+    tables = [one["fragments"]["curves-table"] for one in race.messages if "curves-table" in one["fragments"]]
+    return re.findall(r" (\d+) [\d.]+ %", words(tables[-1])) if tables else []
+
+
+def test_a_step_that_is_asked_for_before_the_first_is_one_step_too(page: Page) -> None:
+    with onlooker(page, LONG, paused=True) as race:
+        race.order("step")  # the networks are being built
+        race.see("paused", 1)
+        time.sleep(0.3)  # in which it would take dozens of steps
+        assert race.latest["step"] == 1
 
 
 def test_stop_ends_the_work_at_once_and_is_the_last_that_is_told(page: Page) -> None:
@@ -232,3 +248,27 @@ def test_a_race_that_cannot_be_run_says_why(page: Page) -> None:
     _, messages = page.to_the_end({**SMALL, "b": "n (g [c]) [...]:g=3"})
     assert messages[-1]["state"] in ("failed", "finished")
     assert "3" in words(messages[-1]["fragments"]["status"] + messages[-1]["fragments"].get("reasons", ""))
+
+
+def field_named(name: str) -> Field:
+    return next(field for field in race_settings.FIELDS if field.name == name)
+
+
+STATES = st.fixed_dictionaries({
+    **{name: st.sampled_from(["", "none", "bn", "batch_norm", "ln", "gn:groups=4", "n [c]", "selu"]) for name in "abcd"},
+    **{name: st.sampled_from([value for value, _ in field_named(name).choices]) for name in ("data", "net", "optimizer")},
+    **{name: st.integers(int(field_named(name).numbers.low), int(field_named(name).numbers.high))
+       for name in ("layers", "width", "batch", "steps", "seeds", "seed")},
+    "activation": st.sampled_from(["sigmoid", "relu"]), "init": st.sampled_from(["he", 0.5]),
+    "lr": st.sampled_from(["grid", 0.1]),
+})  # fmt: skip
+
+
+@given(STATES)
+@settings(max_examples=150, deadline=None)
+def test_every_state_of_the_form_becomes_one_that_fits_and_stays_as_it_is(state: dict[str, Any]) -> None:
+    settled, notes = race_settings.settled(state)
+    assert check(race_settings.FIELDS, settled) == settled and race_settings.settled(settled) == (settled, [])
+    assert race_settings.values(settled) <= race_settings.MOST_VALUES
+    assert len(notes) >= len([name for name in state if name not in "abcd" and state[name] != settled[name]])
+    assert 1 <= len(race_settings.arms_of(settled)) == len(set(race_settings.arms_of(settled)))

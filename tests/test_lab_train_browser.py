@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab_axe import faults
 from lab_browser import Watched, browser, watched
 from lab_browser import until as shows
 from lab_server import lab_address
@@ -109,6 +110,19 @@ def test_every_drawing_is_named_and_the_page_forbids_no_part_of_it(opened: Watch
     assert drawings.count() == 6  # four drawings of all arms, a strip for each
     unnamed = drawings.evaluate_all("all => all.filter(one => !one.querySelector('title') || one.getAttribute('role') !== 'img').length")
     assert unnamed == 0 and page.locator("#race [style]").count() == 0
+
+
+def test_axe_finds_nothing_serious_before_during_and_after(opened: Watched) -> None:
+    page = opened.open(SHORT + "&lr=1000")  # with the note that one rate is no comparison
+    assert list(faults(page)) == []
+    page.locator("#race-step").click()
+    page.wait_for_selector('[data-fragment="modes-table"] table', state="attached")
+    assert list(faults(page)) == []
+    page.locator("#race-go").click()
+    state(page, "finished")
+    for summary in page.locator("#race summary:visible").all():
+        summary.click()
+    assert list(faults(page)) == []
 
 
 def test_the_language_turns_without_a_request_while_the_race_stands(opened: Watched) -> None:

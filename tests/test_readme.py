@@ -24,7 +24,7 @@ from normlab.formatting import share
 ROOT = Path(__file__).resolve().parents[1]
 READMES = {"en": "README.md", "ko": "README.ko.md"}
 LANGUAGES = tuple(READMES)
-VERBS = ("compare", "train", "claims", "sweep", "bench", "lab", "advise", "guide", "report", "info")
+VERBS = ("compare", "train", "claims", "sweep", "bench", "lab", "advise", "check", "guide", "report", "info")
 # They take from half a minute to many, or until Ctrl-C, and have tests of their own.
 LONG = tuple(f"normlab {verb}" for verb in ("bench", "lab", "train", "claims", "sweep"))
 PICTURE_BYTES = 60_000

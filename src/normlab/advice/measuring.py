@@ -23,6 +23,10 @@ OUTCOMES = {
         "Trained on {data}, it stays open: on average best is {name}, accuracy {mean} [{low}, {high}], but these "
         "seeds do not tell it from the advice. More seeds may."
     ),
+    "ahead": N_(
+        "Trained on {data}, it stays open: the advice, {name}, is best on average, accuracy {mean} [{low}, {high}], but "
+        "these seeds do not tell it from the next. More seeds may."
+    ),
 }
 DENSE_NETS = ("mlp", "sigmoid_mlp", "rnn", "transformer")
 
@@ -65,7 +69,7 @@ def measured(
     outcome = _outcome(arms, race.get("ranking"), first)
     return {
         "command": race.get("command"), "data": str(data), "arms": arms, "outcome": outcome,
-        "text": _said(outcome, arms, str(data)), "verdicts": list(race.get("verdicts", ())),
+        "text": _said(outcome, arms, str(data), first), "verdicts": list(race.get("verdicts", ())),
     }  # fmt: skip
 
 
@@ -86,7 +90,7 @@ def _outcome(arms: Sequence[Mapping[str, Any]], ranking: Mapping[str, Any] | Non
     return "held" if all(advised) else "open" if any(advised) else "failed"
 
 
-def _said(outcome: str, arms: Sequence[Mapping[str, Any]], data: str) -> dict[str, str]:
+def _said(outcome: str, arms: Sequence[Mapping[str, Any]], data: str, first: Sequence[str]) -> dict[str, str]:
     best = max(arms, key=lambda arm: -1.0 if arm["accuracy"] is None else arm["accuracy"]["mean"])
     if best["accuracy"] is None:
         return both("No candidate finished training, so nothing is said about the advice.")
@@ -94,4 +98,5 @@ def _said(outcome: str, arms: Sequence[Mapping[str, Any]], data: str) -> dict[st
         "data": data, "name": sentences.label(best["method"]), "mean": f"{best['accuracy']['mean']:.3f}",
         "low": f"{best['accuracy']['low']:.3f}", "high": f"{best['accuracy']['high']:.3f}",
     }  # fmt: skip
-    return both(OUTCOMES[outcome], **values)
+    ahead = outcome == "open" and best["method"] in first
+    return both(OUTCOMES["ahead" if ahead else outcome], **values)

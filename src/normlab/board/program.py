@@ -43,7 +43,7 @@ def _lines(document: Mapping[str, Any], definition: Definition | None) -> Iterat
 
 def _past(document: Mapping[str, Any], board: Mapping[str, Any], definition: Definition | None) -> Iterator[str]:
     """With statistics of an earlier batch: kept by the layer or, for a line alone, by hand."""
-    yield f"past = {_drawn(document, 1, EARLIER)}  # an earlier batch"
+    yield f"past = {_drawn(document, 1, EARLIER)}"
     if definition is not None and definition.source != "notation":
         channels = document["shape"][document["axes"].index("c")]
         own = "" if document["layout"] == definition.layout else f', layout="{document["layout"]}"'

@@ -21,7 +21,7 @@ from .writing import check_outputs
 
 @verb(
     "check",
-    usage="FILE.py:FUNCTION [--as METHOD] [--backward FUNCTION] ...",
+    usage="FILE.py:FUNCTION [--as METHOD] ...",
     help=N_(
         "Grade your own implementation of a method: output, backward, training and evaluation, dtype, constant and "
         "far inputs; and name what is wrong. The file is run, in a process of its own with a time limit. The function "

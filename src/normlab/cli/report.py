@@ -29,6 +29,7 @@ REQUIRED = {
     "normlab.bench/1": ("command", "settings", "rows", "summary", "verdicts"),
     "normlab.claims/1": ("command", "settings", "versions", "machine", "claims"),
     "normlab.advise/1": ("command", "settings", "ranking", "changes", "measured", "verdicts"),
+    "normlab.check/1": ("command", "settings", "verdicts", "faults", "conventions", "notes", "checks", "printed"),
     "normlab.sweep/1": ("command", "settings", "counts", "columns", "trials"),
     "normlab.train/1": ("command", "settings", "data", "seeds", "arms", "verdicts"),
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from .problems import Failed
 
-__all__ = ["answered", "copied", "is_array", "numbers", "overwrite", "to_native"]
+__all__ = ["answered", "copied", "gradients", "is_array", "numbers", "overwrite", "to_native"]
 
 HELD = (np.ndarray, list, tuple, int, float)
 
@@ -29,6 +30,11 @@ def to_native(a: np.ndarray | None, framework: str, gradient: bool = False) -> A
         return np.array(a, copy=True)
     torch = torch_module()
     return torch.from_numpy(np.array(a, copy=True)).requires_grad_(gradient)
+
+
+def gradients(framework: str, training: bool) -> AbstractContextManager[Any]:
+    """torch records no gradients in evaluation; some implementations tell the two apart by that alone."""
+    return nullcontext() if framework == "numpy" or training else torch_module().no_grad()
 
 
 def is_array(a: Any) -> bool:

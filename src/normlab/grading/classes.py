@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..definition import Definition
-from .arrays import answered, copied, is_array, numbers, overwrite, to_native
+from .arrays import answered, copied, gradients, is_array, numbers, overwrite, to_native
 from .asked import MODES, MOMENTUM, Answer, Asked, Gradients
 from .functions import differ, gradients_of, taken_roles
 from .loading import Target
@@ -85,9 +85,9 @@ class ClassSubject:
             y = self._asked(made, asked, x, asked.training)
         y_array, rest, is_list = answered(y, asked.x.shape, self.target.name)
         changed = ("x",) if differ(asked.x, x) else ()
-        after = {n: a for n in RUNNING if (a := copied(self._value(made, ALIASES[n]))) is not None}
+        after = {n: a for n in RUNNING if (a := copied(_array(made, ALIASES[n]))) is not None}
         native = y[0] if isinstance(y, tuple) else y
-        handed = {"x": x} | {n: self._value(made, ALIASES[n]) for n in ("weight", "bias") if n in self.found}
+        handed = {"x": x} | {n: _array(made, ALIASES[n]) for n in ("weight", "bias") if n in self.found}
         return Answer(y_array, rest, after, changed, is_list, native, handed, made)
 
     def _warmed(self, asked: Asked) -> Any:
@@ -95,7 +95,8 @@ class ClassSubject:
             np.random.seed(0)  # whatever a constructor draws, it is drawn again
         given = {n: to_native(a, self.framework) for n, a in asked.arrays().items() if n in ("weight", "bias")}
         values: dict[str, Any] = {**given, "momentum": MOMENTUM, "layout": asked.frame.layout}
-        values |= {"channels": asked.frame.channels(asked.x.shape)}
+        values |= {"channels": asked.frame.channels(asked.x.shape), "rank": asked.x.ndim}
+        values |= {"shape": values["channels"]}
         values |= {} if asked.eps is None else {"eps": asked.eps}
         values |= {f"option:{n}": v for n, v in asked.options.items()}
         positional, named = arguments(values, self.building)
@@ -104,7 +105,7 @@ class ClassSubject:
             made.to(to_native(asked.x, "torch").dtype)
         self.kept_momentum = self._value(made, ALIASES["momentum"])
         self._asked(made, asked, to_native(asked.x, self.framework), True)
-        self.found |= {n for n in ("weight", "bias", *RUNNING) if is_array(self._value(made, ALIASES[n]))}
+        self.found |= {n for n in ("weight", "bias", *RUNNING) if _array(made, ALIASES[n]) is not None}
         self.found |= {n for n in ("eps", "momentum") if isinstance(self._value(made, ALIASES[n]), float)}
         return made
 
@@ -124,7 +125,7 @@ class ClassSubject:
                     held[key] = value
 
     def _started_anew(self, made: Any, asked: Asked) -> bool:
-        now = numbers(self._value(made, ALIASES["weight"]))
+        now = numbers(_array(made, ALIASES["weight"]))
         return asked.weight is not None and now is not None and not np.allclose(now.ravel(), asked.weight.ravel())
 
     def _asked(self, made: Any, asked: Asked, x: Any, training: bool) -> Any:
@@ -138,7 +139,8 @@ class ClassSubject:
                 held[key] = self._mode(held[key], training)
         positional, named = arguments(values, self.slots)
         method = made if callable(made) else made.forward
-        return self._guarded(method, *positional, **named)
+        with gradients(self.framework, training):
+            return self._guarded(method, *positional, **named)
 
     def _mode(self, old: Any, training: bool) -> Any:
         pair = self.modes if isinstance(self.modes[0], type(old)) else (True, False)
@@ -206,6 +208,11 @@ def _places(made: Any, names: tuple[str, ...]) -> Iterator[tuple[MutableMapping[
         for key in list(held):
             if isinstance(key, str) and key.lower().strip("_") in names and held[key] is not None:
                 yield held, key
+
+
+def _array(made: Any, names: tuple[str, ...]) -> Any:
+    """The array that a layer keeps under one of `names`, or None: a number of groups may be called G."""
+    return next((held[key] for held, key in _places(made, names) if is_array(held[key])), None)
 
 
 def _gradient_of(made: Any, names: tuple[str, ...]) -> Any:

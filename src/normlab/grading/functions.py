@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..definition import Definition
-from .arrays import answered, copied, numbers, to_native
+from .arrays import answered, copied, gradients, numbers, to_native
 from .asked import MODES, MOMENTUM, Answer, Asked, Gradients
 from .frames import parts_of
-from .loading import Target
+from .loading import Target, names_used
 from .problems import Failed, failure
 from .quiet import quietly
-from .roles import Slot, arguments, slots
+from .roles import ALIASES, Slot, arguments, slots
 
 __all__ = ["FunctionSubject", "differ", "gradients_of", "taken_roles"]
 
@@ -42,6 +42,7 @@ class FunctionSubject:
     def __init__(self, target: Target, definition: Definition, framework: str) -> None:
         self.target, self.definition, self.framework = target, definition, framework
         self.slots = slots(target.function, definition, taken_roles(definition), target.name)
+        self.by_gradients = framework == "torch" and "is_grad_enabled" in names_used(target.function)
         self.modes: tuple[Any, Any] = (True, False)
         self.broad: set[str] = set()  # the kinds of frames in which weight and bias must broadcast by themselves
         self.backward_slots = None if target.backward is None else self._backward_slots()
@@ -49,7 +50,7 @@ class FunctionSubject:
     @property
     def roles(self) -> set[str]:
         """The roles that it takes, in a dictionary or by name."""
-        own = {s.role for s in self.slots if s.role}
+        own = {s.role for s in self.slots if s.role} | ({"training"} if self.by_gradients else set())
         return own | ({"eps", "momentum", "running_mean", "running_var", "training"} if "bundle" in own else set())
 
     @property
@@ -81,7 +82,8 @@ class FunctionSubject:
         bundle = self._bundle(asked, handed)
         values = {**handed, **self._plain(asked), "bundle": bundle}
         positional, named = arguments(values, self.slots)
-        result = self._called(self.target.function, positional, named)
+        with gradients(self.framework, asked.training):
+            result = self._called(self.target.function, positional, named)
         y, rest, is_list = answered(result, asked.x.shape, self.target.name)
         changed = tuple(n for n in ("x", "weight", "bias") if n in handed and differ(before[n], handed[n]))
         after = {n: copied(a) for n, a in handed.items() if n.startswith("running")}
@@ -101,6 +103,7 @@ class FunctionSubject:
     def _plain(self, asked: Asked) -> dict[str, Any]:
         found: dict[str, Any] = {
             "momentum": MOMENTUM, "training": self.modes[0 if asked.training else 1], "layout": asked.frame.layout,
+            "shape": (asked.frame.channels(asked.x.shape),),
         }  # fmt: skip
         if asked.eps is not None:
             found["eps"] = asked.eps
@@ -160,10 +163,13 @@ class FunctionSubject:
 
 def gradients_of(result: Any, shape: tuple[int, ...]) -> Gradients:
     """The parts of what a backward returned. Raises Failed where none of them is an array of x's shape."""
+    named: dict[str, np.ndarray] = {}
     if isinstance(result, dict):
-        named = {str(n): numbers(a) for n, a in result.items()}
-        dx = next((a for a in named.values() if a is not None and a.shape == shape), None)
-        parts = [a for a in named.values() if a is not None and a is not dx]
+        found = {str(n): a for n, b in result.items() if (a := numbers(b)) is not None}
+        dx = next((a for n, a in found.items() if a.shape == shape and "x" in n.lower()), None)
+        dx = next((a for a in found.values() if a.shape == shape), None) if dx is None else dx
+        parts = [a for a in found.values() if a is not dx]
+        named = {role: np.array(a) for n, a in found.items() if a is not dx and (role := _gradient_role(n)) is not None}
     else:
         came = [numbers(a) for a in (result if isinstance(result, tuple | list) else [result])]
         parts = [a for a in came if a is not None]
@@ -171,7 +177,14 @@ def gradients_of(result: Any, shape: tuple[int, ...]) -> Gradients:
         parts = [a for a in parts if a is not dx]
     if dx is None:
         raise Failed("no_dx", shape=shape, came=", ".join(str(a.shape) for a in parts if a is not None) or "None")
-    return Gradients(np.array(dx), [np.array(a) for a in parts if a is not None])
+    return Gradients(np.array(dx), [np.array(a) for a in parts], named)
+
+
+def _gradient_role(name: str) -> str | None:
+    """Of which parameter a gradient of that name is: dgamma, grad_weight, beta."""
+    bare = name.lower().removeprefix("grad").removeprefix("_").removesuffix("_grad")
+    names = {bare, bare.removeprefix("d").removeprefix("_")}
+    return next((role for role in ("weight", "bias") if names & set(ALIASES[role])), None)
 
 
 def differ(before: np.ndarray | None, now: Any) -> bool:

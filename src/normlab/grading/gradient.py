@@ -186,20 +186,13 @@ def _parameter_mistakes(
     if any(difference(a * len(asked.x), want) <= tolerance for a in same):
         yield "gradient_averaged"
     other = wanted.get("bias" if name == "weight" else "weight")
-    if name in judged_names(came, other, tolerance, name):
+    alone = other is not None and len(came) == 1 and came[0].size == other.size
+    if other is not None and alone and difference(came[0].reshape(other.shape), other) <= tolerance:
         yield "gradients_swapped"
     if name == "weight" and any(difference(a, _over(asked, dy * asked.x, want)) <= tolerance for a in same):
         yield "gradient_of_raw_x"
     if any(difference(-a, want) <= tolerance for a in same):
         yield "gradient_sign"
-
-
-def judged_names(came: Sequence[np.ndarray], other: np.ndarray | None, tolerance: float, name: str) -> tuple[str, ...]:
-    """(name,) where what came is the other parameter's gradient."""
-    if other is None or len(came) != 1:
-        return ()
-    same = came[0].size == other.size and difference(came[0].reshape(other.shape), other) <= tolerance
-    return (name,) if same else ()
 
 
 def _over(asked: Asked, product: np.ndarray, like: np.ndarray) -> np.ndarray:

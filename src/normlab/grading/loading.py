@@ -15,7 +15,7 @@ from typing import Any
 
 from .problems import Refused, failure
 
-__all__ = ["Target", "loaded", "wants_torch"]
+__all__ = ["Target", "loaded", "names_used", "wants_torch"]
 
 NEAR = 3  # names that are suggested
 
@@ -92,6 +92,11 @@ def wants_torch(function: Any) -> bool | None:
         return None if tops >= {"torch", "numpy"} else "torch" in tops
     imported = {_top(v) for space in spaces for v in space.values() if isinstance(v, ModuleType)}
     return True if "torch" in imported and "numpy" not in imported else None
+
+
+def names_used(function: Any) -> set[str]:
+    """The names that the code of an implementation reads."""
+    return {n for f in _codes(function) for n in _names(f.__code__)}
 
 
 def _codes(function: Any) -> list[Any]:

@@ -150,7 +150,7 @@ def mend(key: str, fields: Mapping[str, Any], definition: Definition, framework:
     if key in SLOPE:
         return write.slope()
     if key in PARAMETERS:
-        return "dweight = (dy * xhat).sum(others)    # others: all axes but the weight's own\ndbias = dy.sum(others)"
+        return "dweight = (dy * xhat).sum(others)    # others: all axes but c\ndbias = dy.sum(others)"
     return _other(key, fields, write)
 
 

@@ -144,8 +144,10 @@ def _spread(of: tuple[str, ...], *others: str) -> Change:
 
 
 def _running_in_training(recipe: Recipe, given: Given) -> Iterator[Recipe]:
-    if given.running is not None:
+    if given.running is not None and recipe.training == "batch":
         yield changed(recipe, training="running")
+        yield changed(recipe, training="mixed")
+        yield changed(recipe, training="mixed", ddof=1)
 
 
 def _batch_in_evaluation(recipe: Recipe, given: Given) -> Iterator[Recipe]:

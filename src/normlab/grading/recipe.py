@@ -8,13 +8,14 @@ as short as people write it: what is compared with it was written by hand too, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..definition import Definition
 from ..pattern import Plan
+from .asked import MOMENTUM
 from .frames import Frame
 
 __all__ = ["Given", "Recipe", "Statistics", "compute", "right"]
@@ -42,6 +43,7 @@ class Given:
     eps: float = 0.0
     running: tuple[Array, Array] | None = None
     training: bool = True
+    memory: dict[Any, Statistics] = field(default_factory=dict, compare=False, repr=False)  # of this x
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Recipe:
     shift_first: bool = False  # weight * (z + bias)
     interleaved: bool = False  # the groups take every g-th channel
     evaluation: str = "running"
-    training: str = "batch"  # "running": the given ones; "none": nothing is normalized
+    training: str = "batch"  # "running": the given ones, "mixed": with the batch's mixed in; "none": no normalization
 
 
 def right(definition: Definition, plan: Plan) -> Recipe:
@@ -96,14 +98,38 @@ def statistics(
 ) -> Statistics:  # fmt: skip
     """What the recipe subtracts and divides by: of x, or the running ones where they take their place."""
     x = _split(given.x, given.plan, recipe) if x is None else x
+    if at is not None:
+        return _measured(recipe, given, x, at, hold)
+    # Thousands of recipes are tried on one x, and most of them share their statistics.
+    key = (recipe.centring, recipe.spreading, recipe.spread, recipe.centred, recipe.own_mean, recipe.ddof,
+           recipe.interleaved, recipe.training, recipe.evaluation, given.training, given.running is None)  # fmt: skip
+    if key not in given.memory:
+        given.memory[key] = _measured(recipe, given, x, None, hold)
+    return given.memory[key]
+
+
+def _measured(
+    recipe: Recipe, given: Given, x: Array, at: Statistics | None, hold: frozenset[str]
+) -> Statistics:  # fmt: skip
+    """The same, computed."""
     source = recipe.training if given.training else recipe.evaluation
     if given.running is not None and source == "running":
         mean, square = (a.reshape(given.frame.target(_running_axes(given), given.plan)) for a in given.running)
         return Statistics(mean, square)
+    if given.running is not None and source == "mixed":
+        return _mixed(recipe, given, x)
     mean = _mean(x, recipe.centring) if at is None or "mean" not in hold else at.mean
     if at is not None and "spread" in hold:
         return Statistics(mean, at.square)
     return Statistics(mean, _square(recipe, x, mean, at is not None and "mean" in hold))
+
+
+def _mixed(recipe: Recipe, given: Given, x: Array) -> Statistics:
+    """The running statistics after the batch; `ddof` is of the variance that is mixed in."""
+    old = statistics(replace(recipe, training="running"), given, x)
+    mean = _mean(x, recipe.centring)
+    new = Statistics(mean, _square(recipe, x, mean, False))
+    return Statistics(*((1 - MOMENTUM) * a + MOMENTUM * b for a, b in zip(old, new, strict=True)))
 
 
 def _running_axes(given: Given) -> str:

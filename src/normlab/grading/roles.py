@@ -25,6 +25,8 @@ ALIASES = {
 }
 # So many of them are told to whoever used another name.
 SHOWN = {"weight": 5, "bias": 4, "eps": 2, "momentum": 2, "running_mean": 2, "running_var": 2, "training": 4}
+SHAPES = ("normalized_shape",)
+RANK = ("num_dims", "ndim", "n_dims", "dims", "rank")  # how many axes x has
 CHANNELS = (
     "channels", "features", "num_features", "num_channels", "dim", "n_features", "in_features", "hidden_size",
     "normalized_shape", "size", "d", "c", "n",
@@ -101,6 +103,10 @@ def _slot(p: Parameter, definition: Definition, allowed: set[str], who: str) -> 
         role = "bundle"
     if role is None and "channels" in allowed and p.name.lower() in CHANNELS:
         role = "channels"
+    if role is None and "channels" in allowed and p.default is Parameter.empty and p.name.lower() in RANK:
+        role = "rank"
+    if role is None and p.name.lower() in SHAPES:
+        role = "shape"  # of what is normalized together
     if role is None and p.default is Parameter.empty and "other" not in allowed:
         raise Refused("unknown_parameter", name=p.name, who=who, known=known_names(definition, allowed))
     return Slot(p.name, role, p.default, p.kind)

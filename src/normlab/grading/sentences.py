@@ -35,7 +35,7 @@ FAULTS = {
     "mean_subtracted": N_("The mean is subtracted, which this method does not do."),
     "wrong_axis": N_("The wrong axis: what shares one statistic is {got}; right is {right}."),
     "running_statistics_in_training": N_(
-        "In training it uses the running statistics; the batch's own are right there."
+        "In training it normalizes with the running statistics; the batch's own are right there."
     ),
     "square_not_centred": N_(
         "The variance is taken without its mean: mean(x ** 2) in the place of mean((x - mean) ** 2)."
@@ -47,7 +47,7 @@ FAULTS = {
         "It divides by another length than the root of the sum of squares (the sum, or the largest, of |x|)."
     ),
     "root_twice": N_("The root is taken twice: of what is a standard deviation already."),
-    "not_divided": N_("It subtracts the mean and divides by nothing."),
+    "not_divided": N_("Nothing is divided: the spread is missing."),
     "multiplied": N_("It multiplies by what should divide."),
     "not_normalized": N_("Nothing is normalized: what comes out is what went in, at most scaled and shifted."),
     "mean_added": N_("The mean is added; it must be subtracted."),

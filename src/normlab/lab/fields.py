@@ -115,7 +115,8 @@ def defaults(fields: Sequence[Field]) -> State:
 
 def read(fields: Sequence[Field], query: Mapping[str, str]) -> tuple[State, list[Text]]:
     """The nearest valid state to the query of a link, and a note for each thing that is not as the link has it."""
-    state, notes = defaults(fields), []
+    state = defaults(fields)
+    notes: list[Text] = []
     known = {field.name: field for field in fields}
     for name, text in query.items():
         field = known.get(name)

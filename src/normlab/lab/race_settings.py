@@ -20,7 +20,7 @@ from ..language import both
 from ..registry import methods
 from .fields import Field, Named, State, Text
 
-__all__ = ["FIELDS", "GRID", "arguments", "arms_of", "settled"]
+__all__ = ["FIELDS", "GRID", "MOST_VALUES", "arguments", "arms_of", "settled", "values"]
 
 ARMS = ("a", "b", "c", "d")
 GRID = "grid"
@@ -109,7 +109,8 @@ def settled(state: State) -> tuple[State, list[Text]]:
     images = both("Convolutions need images, and cost more.")
     for change, why in ((_for_convolutions, images), (_smaller, _too_large())):
         changed = {name: value for name, value in change(state).items() if state[name] != value}
-        notes += [both("{why} So here: {name} = {value}.", why=why, name=_LABELS[n], value=v) for n, v in changed.items()]
+        for name, value in changed.items():
+            notes.append(both("{why} So here: {name} = {value}.", why=why, name=_LABELS[name], value=value))
         state |= changed
     return state, notes
 
@@ -125,8 +126,8 @@ def _for_convolutions(state: Mapping[str, Any]) -> State:
 
 def _smaller(state: Mapping[str, Any]) -> State:
     """Fewer seeds, and if that does not do, fewer rows, until all networks together fit."""
-    seeds = next((n for n in range(state["seeds"], 1, -1) if _values({**state, "seeds": n}) <= MOST_VALUES), 1)
-    over = _values({**state, "seeds": seeds}) / MOST_VALUES
+    seeds = next((n for n in range(state["seeds"], 1, -1) if values({**state, "seeds": n}) <= MOST_VALUES), 1)
+    over = values({**state, "seeds": seeds}) / MOST_VALUES
     return {"seeds": seeds, "batch": state["batch"] if over <= 1 else max(2, int(state["batch"] / over))}
 
 
@@ -149,7 +150,7 @@ def _distinct(texts: Sequence[str]) -> list[str]:
     return kept
 
 
-def _values(state: Mapping[str, Any]) -> int:
+def values(state: Mapping[str, Any]) -> int:
     """How many values all networks hand on from layer to layer in one step."""
     side, pixels = SIDE, 0
     for _ in range(state["layers"]):

@@ -154,7 +154,7 @@ class LiveRace:
         self._check()
         if not level:
             return
-        if self._stands_still():
+        if not self._may_step():
             self._pause(course)
         elif self._looked or course.step == 0:
             self._show(state=RUNNING, arms=tuple(course.arms()), step=course.step, steps=course.steps)
@@ -170,8 +170,13 @@ class LiveRace:
         if self._ending:
             raise _EndedError(self._ending)
 
-    def _stands_still(self) -> bool:
-        return self._paused and not self._wanted
+    def _may_step(self) -> bool:
+        """Whether the next step may be taken; one that was asked for is used up by that."""
+        with self._moved:
+            if self._paused and not self._wanted:
+                return False
+            self._wanted = max(self._wanted - 1, 0)
+            return True
 
     def _pause(self, course: Course) -> None:
         """Say so, measure while nobody waits for anything, then give the turn away until somebody asks."""
@@ -184,12 +189,11 @@ class LiveRace:
             pass
         self._turns.give_turn(self)
         with self._moved:
-            while self._stands_still():
+            while not self._may_step():
                 self._check()
                 if time.monotonic() - self._paused_at > PATIENCE_S and self._turns.needs_room():
                     self.stop(MADE_ROOM)
                 self._moved.wait(ASLEEP_S)
-            self._wanted = max(self._wanted - 1, 0)
         self._turns.queue(self, again=True)
         self._take_turn()
         if not self._paused:
@@ -197,7 +201,7 @@ class LiveRace:
 
     def _still_paused(self) -> None:
         self._check()
-        if not self._stands_still():
+        if self._wanted or not self._paused:
             raise _MovedOnError
 
     def _take_turn(self) -> None:

@@ -40,7 +40,7 @@ def ranking_table(document: Mapping[str, Any]) -> Table:
         for one in document["ranking"] if one["place"] is not None
     ]  # fmt: skip
     head: list[Cell] = ["", both("norm"), both("for"), both("against"), both("card")]
-    return Table(both("The ranking, with its reasons"), head, [(None, rows)])
+    return Table(both("The ranking, with its reasons"), head, [(None, rows)], "advice")
 
 
 def reasons_text(one: Mapping[str, Any], speaks: int) -> dict[str, str]:

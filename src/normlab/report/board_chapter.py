@@ -42,6 +42,7 @@ def shared(document: Mapping[str, Any], number: int, lang: str) -> Shared:
     from .chapter import embedded
 
     key = f"c{number}"
+    given = {name: value for name, value in document["settings"].items() if value != ""}
     return Shared(
         number=number,
         key=key,
@@ -52,7 +53,7 @@ def shared(document: Mapping[str, Any], number: int, lang: str) -> Shared:
         axes=both("In NumPy:"),
         python=str(document["python"]),
         command=str(document["command"]),
-        facts=[(both("settings"), listed(document["settings"])), (both("versions"), listed(document["versions"]))],
+        facts=[(both("settings"), listed(given)), (both("versions"), listed(document["versions"]))],
         kept=both(
             "The whole document of this run stands in this file as JSON, in the element {name}.", name=f"{key}-json"
         ),

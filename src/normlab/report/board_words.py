@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..boards import demonstration, lines
@@ -47,11 +47,14 @@ _ALL = {
 }  # fmt: skip
 
 
-def who_shares(line: str, statistic: Text, *, tokens: bool) -> Text | None:
+def who_shares(line: str, statistic: Text, axes: Sequence[str]) -> Text | None:
     """The line in a sentence: a statistic for each of what is kept, over what is pooled; None for other names."""
     kept: list[Text] = []
     pooled: list[Text] = []
-    for term in parse(line).terms:
+    terms, tokens = parse(line).terms, "t" in axes
+    if len(axes) < len(terms):  # no axis is left for `...`
+        terms = tuple(term for term in terms if term.name != "...")
+    for term in terms:
         names = [f.name for f in term.factors]
         role = next((name for name in names if name in _EACH), None)
         if role is None:

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..language import both
-from .board_arithmetic import cell_name, position, reading, steps, value_of
+from .board_arithmetic import cell_name, reading, steps, value_of
+from .board_sheet import CELL_H, CELL_W, Sheet
+from .board_tables import cells_table, sets_table
 from .board_words import LEARNT, statistic_names, who_shares
 from .drawing import Drawing, Text, tint
 from .numerals import amount
-from .parts import Cell, Table
+from .parts import Table
 
 __all__ = ["LiveBoard", "headline", "live_boards"]
 
-_CELL_W, _CELL_H, _GAP_W, _GAP_H, _LEFT, _TOP = 33.0, 29.0, 8.0, 8.0, 34.0, 22.0
 _PAST = "#d9d9d9"  # of what comes from the past
 _INK = "#16191d"
+_READOUT_W = 330.0  # a set's sentence fits below its board
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,6 @@ class LiveBoard:
     inventory: Sequence[Text]
     note: Text | None
     tables: Sequence[Table]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a cell stands: its card, its row, its place in the small grid; and its index in the array's order."""
-
-    card: int
-    row: int
-    high: int
-    wide: int
-    index: int
 
 
 def live_boards(document: Mapping[str, Any], lang: str, *, live: bool = True, key: str = "board") -> list[LiveBoard]:
@@ -80,7 +71,7 @@ def _says(document: Mapping[str, Any], board: Mapping[str, Any]) -> Text | None:
     if not board["line"]:
         return None
     one, _ = statistic_names(board["centre"], board["spread"])
-    return who_shares(board["line"], one, tokens="t" in document["axes"])
+    return who_shares(board["line"], one, document["axes"])
 
 
 def _one(document: Mapping[str, Any], board: Mapping[str, Any], lang: str, live: bool, key: str) -> LiveBoard:
@@ -89,7 +80,7 @@ def _one(document: Mapping[str, Any], board: Mapping[str, Any], lang: str, live:
     else:
         title = both("one number for the whole weight matrix")
     inventory = _inventory(board)
-    sheet = _Sheet.of(document)
+    sheet = Sheet.of(document)
     drawing = sheet.drawing(lang)
     order: dict[int, list[int]] = {}
     for index, number in enumerate(board["numbers"]):
@@ -102,7 +93,7 @@ def _one(document: Mapping[str, Any], board: Mapping[str, Any], lang: str, live:
             _cell(drawing, sheet, index, number, _PAST if board["past"] else tint(number), live, y)
         _close_set(drawing, live, words)
     picture = _finished(drawing, live, title, inventory[0], key)
-    tables = [_sets_table(board, order), _cells_table(sheet, board["numbers"], board["normalized"])]
+    tables = [sets_table(board, order), cells_table(sheet, board["numbers"], board["normalized"])]
     return LiveBoard(
         key, title, board["line"], board["option"].replace("'", ""), board["axis"], picture, _says(document, board),
         inventory, board["refused"], tables,
@@ -112,7 +103,7 @@ def _one(document: Mapping[str, Any], board: Mapping[str, Any], lang: str, live:
 def _window_board(document: Mapping[str, Any], lang: str, live: bool, key: str) -> LiveBoard:
     """Every element has a sum of its own; the windows of neighbours overlap, so each cell names its window."""
     windows = document["windows"]
-    sheet = _Sheet.of(document)
+    sheet = Sheet.of(document)
     drawing = sheet.drawing(lang)
     for k, seen in enumerate(windows["seen"]):
         words = both(
@@ -132,7 +123,7 @@ def _window_board(document: Mapping[str, Any], lang: str, live: bool, key: str) 
     ]  # fmt: skip
     picture = _finished(drawing, live, title, inventory[0], key)
     numbers = list(range(len(document["values"])))
-    table = _cells_table(sheet, numbers, windows["normalized"])
+    table = cells_table(sheet, numbers, windows["normalized"])
     return LiveBoard(key, title, "", "", "", picture, None, inventory, None, [table])
 
 
@@ -165,51 +156,6 @@ def _inventory(board: Mapping[str, Any]) -> list[Text]:
     return found
 
 
-@dataclass(frozen=True)
-class _Sheet:
-    """Where each element of the array stands: a card for each sample, a row for each channel, small grids in them."""
-
-    document: Mapping[str, Any]
-    places: Sequence[_Place]
-    high: int
-    wide: int
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> _Sheet:
-        places = []
-        for index in range(len(document["values"])):
-            card, *others = position(document["shape"], index)
-            if "t" in document["axes"]:  # (n, t, c): a row for each channel, the tokens side by side
-                others = [others[1], 0, others[0]]
-            row, high, wide = [*others, 0, 0][:3]
-            places.append(_Place(card, row, high, wide, index))
-        return cls(document, places, places[-1].high + 1, places[-1].wide + 1)
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """What a card and a row stand for."""
-        axes = self.document["axes"]
-        return axes[0], "c" if "c" in axes else axes[1]
-
-    def corner(self, place: _Place) -> tuple[float, float]:
-        """The upper left corner of a cell."""
-        x = _LEFT + place.card * (self.wide * _CELL_W + _GAP_W) + place.wide * _CELL_W
-        return x, _TOP + place.row * (self.high * _CELL_H + _GAP_H) + place.high * _CELL_H
-
-    def drawing(self, lang: str) -> Drawing:
-        """The empty board with the names of its cards and rows."""
-        right, bottom = self.corner(self.places[-1])
-        drawing = Drawing(right + _CELL_W, bottom + _CELL_H + _GAP_H + 16, lang)
-        for place in self.places:
-            x, y = self.corner(place)
-            if place.row == place.high == place.wide == 0:
-                drawing.text(x, 13, f"{self.names[0]} = {place.card}", size=10.5, quiet=True)
-            if place.card == place.high == place.wide == 0:
-                middle = y + self.high * _CELL_H / 2 + 3
-                drawing.text(0, middle, f"{self.names[1]} = {place.row}", size=10.5, quiet=True)
-        return drawing
-
-
 def _open_set(
     drawing: Drawing, live: bool, number: int, words: Text, how: str, window: str | None = None
 ) -> None:
@@ -227,19 +173,20 @@ def _open_set(
 def _close_set(drawing: Drawing, live: bool, words: Text) -> None:
     """End it; where no script can, the set shows its own sentence below the board."""
     if not live:
+        drawing.width = max(drawing.width, _READOUT_W)
         foot = drawing.height - 4
         drawing.text(0, foot, words, size=10.5, class_="readout", visibility="hidden", fill="currentColor")
     drawing.close()
 
 
-def _cell(drawing: Drawing, sheet: _Sheet, index: int, number: int, fill: str, live: bool, y: float | None) -> None:
+def _cell(drawing: Drawing, sheet: Sheet, index: int, number: int, fill: str, live: bool, y: float | None) -> None:
     x, top = sheet.corner(sheet.places[index])
     if live:
         # What a window divides by is so near to 1 that three digits would not show it.
         shown = {} if y is None else {"data_y": amount(y, 5 if sheet.document["windows"] else 3)}
         name = cell_name(sheet.document, index)
         drawing.open(role="option", tabindex=-1 if index else 0, aria_label=name, **shown)
-    wide, high = _CELL_W - 2, _CELL_H - 2
+    wide, high = CELL_W - 2, CELL_H - 2
     drawing.path(f"M{x:g} {top:g}h{wide:g}v{high:g}h{-wide:g}z", fill=fill)
     drawing.text(x + 3, top + 12, str(number), size=11, bold=True)
     drawing.text(x + wide - 3, top + high - 4, value_of(sheet.document, index), size=9.5, anchor="end")
@@ -253,35 +200,3 @@ def _finished(drawing: Drawing, live: bool, title: Text, words: Text, key: str) 
         return svg
     # A picture has no parts to a screen reader; this one is a list to choose from.
     return svg.replace('role="img"', f'role="listbox" aria-labelledby="{key}-title"', 1)
-
-
-def _sets_table(board: Mapping[str, Any], order: Mapping[int, Sequence[int]]) -> Table:
-    """A row for each statistic."""
-    head: list[Cell] = [both("statistic"), both("elements")]
-    columns: list[tuple[str, Text]] = [("mean", both("mean"))] if board["centre"] else []
-    columns += [("square", _square_name(board))] if board["spread"] in ("std", "rms", "l2") else []
-    rows: list[Sequence[Cell]] = [
-        [str(k), str(len(members)), *(amount(board["sets"][k][name]) for name, _ in columns)]
-        for k, members in order.items()
-    ]
-    return Table(both("The statistics, each with its number"), [*head, *(word for _, word in columns)], [(None, rows)])
-
-
-def _square_name(board: Mapping[str, Any]) -> Text:
-    if board["spread"] == "l2":
-        return both("sum of the squares")
-    return both("variance") if board["spread"] == "std" else both("mean of the squares")
-
-
-def _cells_table(sheet: _Sheet, numbers: Sequence[int], normalized: Sequence[float] | None) -> Table:
-    """A row for each card and row of the board, a column for each place: statistic, value, what comes out."""
-    first, second = sheet.names
-    rows: dict[tuple[int, int], list[Cell]] = {}
-    for place in sorted(sheet.places, key=lambda p: (p.card, p.row, p.high, p.wide)):
-        k = place.index
-        row = rows.setdefault((place.card, place.row), [f"{first} = {place.card}, {second} = {place.row}"])
-        out = "" if normalized is None else f" → {amount(normalized[k])}"
-        row.append(f"{numbers[k]}: {value_of(sheet.document, k)}{out}")
-    caption = both("The elements: the number of the statistic, the value and, behind the arrow, what comes out")
-    head: list[Cell] = [both("place"), *(str(k) for k in range(sheet.high * sheet.wide))]
-    return Table(caption, head, [(None, list(rows.values()))], "sample")

@@ -169,7 +169,7 @@ function show(found, wanted) {
 export function swap(region, html) {
   const key = (details) => {
     const owner = details.parentElement.closest("[id]");
-    return `${details.id} ${owner.id} ${all("details", owner).indexOf(details)}`;
+    return details.id || `${owner.id} ${all("details", owner).indexOf(details)}`;
   };
   const open = new Set(all("details[open]", region).map(key));
   const focused = region.contains(document.activeElement) ? document.activeElement.id : "";

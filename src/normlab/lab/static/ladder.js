@@ -18,6 +18,7 @@ function show(step) {
 
 one("tour-start").addEventListener("click", () => {
   tour.hidden = false;
+  one("tour-start").hidden = true;
   show(1);
   apply("", true); // from the beginning: none beside bn, five layers
   ask();
@@ -32,6 +33,7 @@ one("tour-next").addEventListener("click", () => {
 one("tour-end").addEventListener("click", () => {
   tour.hidden = true;
   current = 0;
+  one("tour-start").hidden = false;
   one("tour-start").focus();
 });
 

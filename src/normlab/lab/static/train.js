@@ -19,7 +19,6 @@ let starting = false;
 /** Show which keys can be pressed and which one is. */
 function keys(found) {
   now = ENDED.includes(found) ? "ended" : found;
-  race.dataset.state = found;
   for (const key of race.querySelectorAll("[data-order]")) {
     const order = key.dataset.order;
     WHILE[order].includes(now) ? key.removeAttribute("aria-disabled") : key.setAttribute("aria-disabled", "true");
@@ -43,9 +42,11 @@ function complain(found) {
 let waiting = {};
 let planned = false;
 let shownAt = 0;
+let latest = "ready";
 
-function put(fragments) {
+function put(fragments, found) {
   Object.assign(waiting, fragments);
+  latest = found;
   if (planned) return;
   planned = true;
   const rest = calm.matches ? Math.max(0, CALM_MS - (performance.now() - shownAt)) : 0;
@@ -62,8 +63,9 @@ function flush() {
     speak(region);
     delete waiting[name];
   }
+  race.dataset.state = latest; // that of the fragments
 }
-race.addEventListener("focusout", () => setTimeout(flush));
+race.addEventListener("focusout", () => Object.keys(waiting).length && setTimeout(flush));
 
 // The race.
 
@@ -71,7 +73,7 @@ function look(id) {
   stream = new EventSource(`/api/train/${id}/events`);
   stream.addEventListener("message", ({ data }) => {
     const found = JSON.parse(data);
-    put(found.fragments);
+    put(found.fragments, found.state);
     keys(found.state);
     if (now === "ended") end(found.state);
   });

@@ -101,7 +101,8 @@ class Ladder(View):
     )  # fmt: skip
 
     def settle(self, state: State) -> tuple[State, list[Text]]:
-        settled, notes = dict(state), []
+        settled = dict(state)
+        notes: list[Text] = []
         if same_arms(state["left"], state["right"]):
             settled["right"] = "bn" if state["left"] == NONE else NONE
             values = {"arm": state["left"], "other": settled["right"]}
@@ -126,7 +127,7 @@ class Ladder(View):
         html = render(
             "rungs.html", asked.lang, state=state, document=document, verdicts=verdicts, tiles=tiles(document),
             ladder=self._ladder(asked, document, before), fate=fate_figure(document, asked.lang),
-            law=None if asked.quick else law_figure(document, asked.lang),
+            law=law_figure(document, asked.lang) if acting(document) else None,
             closed=address(self.fields, state, row=0),
             change=None if asked.before is None else self._change(asked.before, state),
             heat=_heat(sampled_at(state, asked.quick), state["row"], asked.lang) if state["row"] else None,
