@@ -343,3 +343,19 @@ class LayerWithMistake:
     def forward(self, inputs):
         z = (inputs - inputs.mean(0)) / (inputs.std(0) + self.eps)
         return self.gamma.astype(inputs.dtype) * z + self.beta.astype(inputs.dtype)
+
+
+@planted("bn", "raises", "wrong_axis")
+def other_axis_without_keepdims(x, gamma, beta, eps=1e-5):
+    return gamma * (x - x.mean(axis=1)) / np.sqrt(x.var(axis=1) + eps) + beta
+
+
+@planted("ln", "raises", "keepdims_missing")
+def layer_without_keepdims(x, gamma, beta, eps=1e-5):
+    mean, var = x.mean(axis=-1), x.var(axis=-1)
+    return gamma * (x - mean) / np.sqrt(var + eps) + beta
+
+
+@planted("rms", "raises", "keepdims_missing")
+def rms_without_keepdims(x, weight, eps=1e-5):
+    return weight * x / np.sqrt(np.mean(x**2, axis=-1) + eps)

@@ -384,3 +384,8 @@ def along_the_batch(x, size=5, alpha=1e-4, beta=0.75, k=1.0):
 def noise(x, gamma, beta, eps=1e-5):
     rng = np.random.default_rng(0)
     return gamma * (x - x.mean(0)) / np.sqrt(x.var(0) + eps) + beta + 1e-3 * rng.standard_normal(x.shape).astype(x.dtype)
+
+
+@right("sn")
+def spectral_exact(w):
+    return w / np.linalg.svd(w.reshape(len(w), -1), compute_uv=False)[0]

@@ -12,6 +12,7 @@ import pytest
 import graded_backward
 import graded_numpy
 import graded_others
+import graded_states
 import normlab as nl
 from grading import CASES, Case, graded
 from normlab.errors import UsageError
@@ -56,7 +57,7 @@ def test_each_mistake_that_must_be_known_is_planted() -> None:
     planted = {key for case in CASES for key in case.keys}
     assert planted >= ASKED_FOR and planted <= set(sentences.FAULTS)
     modules = {case.function.__module__ for case in CASES}
-    assert {m.__name__ for m in (graded_numpy, graded_others, graded_backward)} <= modules
+    assert {m.__name__ for m in (graded_numpy, graded_others, graded_backward, graded_states)} <= modules
 
 
 @pytest.mark.parametrize("d", GRADABLE, ids=lambda d: d.name)

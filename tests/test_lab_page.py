@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab_browser import Watched, browser, settle, watched
+from lab_browser import Watched, browser, settle, until, watched
 from lab_server import lab_address
 from normlab.lab.views import views
 
@@ -231,6 +231,16 @@ def test_what_was_opened_stays_open_while_sliding(lab: Watched) -> None:
     settle(page)
     assert page.locator("#table").get_attribute("open") is not None
     assert page.locator("#view-ladder details").get_attribute("open") is not None
+
+
+def test_what_is_unfolded_while_sliding_has_its_inside(lab: Watched) -> None:
+    page = lab.open()
+    slider = page.locator("input.slider[data-for=layers]")
+    slider.evaluate("one => { one.value = 9; one.dispatchEvent(new Event('input', {bubbles: true})); }")
+    settle(page)
+    assert page.locator("#table td").count() == 0
+    page.locator("#table summary").click()
+    until(page, "document.querySelectorAll('#table tbody tr').length === 2 * 10")
 
 
 def test_nothing_moves_for_who_wants_it_so(browser: Any, lab_address: str) -> None:

@@ -60,6 +60,14 @@ def test_a_quick_answer_takes_fewer_inputs_and_names_the_full_command(client: Cl
     assert answer["command"] == "normlab compare none bn --layers 3"
 
 
+def test_a_quick_answer_leaves_out_what_is_folded_where_nothing_is_unfolded(client: Client) -> None:
+    whole = client.post("/api/ladder", json={"state": {"layers": 3}, "quick": True}).json()["html"]
+    folded = client.post("/api/ladder", json={"state": {"layers": 3}, "quick": True, "folded": True}).json()["html"]
+    full = client.post("/api/ladder", json={"state": {"layers": 3}, "folded": True}).json()["html"]
+    assert whole.count("<summary") == folded.count("<summary") == full.count("<summary")
+    assert whole.count("<td") == full.count("<td") > folded.count("<td")
+
+
 def test_the_run_before_is_drawn_only_where_one_is_named(client: Client) -> None:
     plain = client.post("/api/ladder", json={"state": {"layers": 4}}).json()["html"]
     ghost = client.post("/api/ladder", json={"state": {"layers": 4}, "before": {"layers": 5, "init": "he"}}).json()["html"]

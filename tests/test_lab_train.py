@@ -166,6 +166,14 @@ def test_divergence_ends_with_step_and_layer(page: Page) -> None:
     assert "was no number any more" in reasons
 
 
+def test_what_diverged_before_its_first_record_is_drawn_as_it_was_seen_until_then(page: Page) -> None:
+    run, messages = page.to_the_end({**SMALL, "b": "", "activation": "identity", "lr": 1000.0, "steps": 2000})
+    assert saved(page, run)["arms"][0]["curve"] == []  # the first record would be that of step 100
+    last = messages[-1]["fragments"]
+    assert "no point" not in words(last["train-loss"]) and "at the end" in words(last["layers"])
+    assert "No comparison" in words(last["verdict"])
+
+
 def test_twenty_pages_at_once_are_all_answered(page: Page) -> None:
     answers = [page.post("/api/train/start", {"state": LONG}) for _ in range(20)]
     begun = [answer.json()["run"] for answer in answers if answer.status_code == 200]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..definition import Definition
-from .arrays import answered, copied, gradients, is_array, numbers, overwrite, to_native
+from .arrays import answered, copied, gradients, is_array, numbers, overwrite, to_native, torch_module
 from .asked import MODES, MOMENTUM, Answer, Asked, Gradients
 from .functions import differ, gradients_of, taken_roles
 from .loading import Target
@@ -27,6 +27,9 @@ class ClassSubject:
 
     def __init__(self, target: Target, definition: Definition, framework: str) -> None:
         self.target, self.definition, self.framework = target, definition, framework
+        further = [i.name for i in definition.inputs if i.where == "layer" and i.required]
+        if further:
+            raise Refused("further_input", name=target.name, input=", ".join(further))
         roles = {*taken_roles(definition), "channels", "other"} - {"bundle", "x", "training"}
         self.building = _with_channels(slots(target.function, definition, roles, target.name, ""), target.name)
         method = self._method(target.function)
@@ -93,6 +96,8 @@ class ClassSubject:
     def _warmed(self, asked: Asked) -> Any:
         with quietly():
             np.random.seed(0)  # whatever a constructor draws, it is drawn again
+            if self.framework == "torch":
+                torch_module().manual_seed(0)
         given = {n: to_native(a, self.framework) for n, a in asked.arrays().items() if n in ("weight", "bias")}
         values: dict[str, Any] = {**given, "momentum": MOMENTUM, "layout": asked.frame.layout}
         values |= {"channels": asked.frame.channels(asked.x.shape), "rank": asked.x.ndim}

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ..definition import Definition
 from . import corners, gradient, state
+from .claiming import claimed
 from .classes import ClassSubject
 from .findings import DOUBLE, Findings
-from .forward import Judged, Subject, eps_values, judge, modes_of, settings_of
-from .frames import CHANNELS, Frame, frames, parts_of
+from .forward import Judged, Subject, judge, modes_of, settings_of
+from .frames import CHANNELS, frames, parts_of
 from .functions import FunctionSubject
 from .loading import Target, wants_torch
 from .problems import Failed
 from .reading import chosen_options
-from .truth import option_values, truth
+from .telling import tell
+from .truth import is_recipe, option_values
 
 __all__ = ["examine"]
 
@@ -32,6 +32,7 @@ def examine(target: Target, definition: Definition, given: Mapping[str, Any], fi
         subject, judged, options = _first(target, definition, given)
     except Failed as problem:
         _no_answer(problem, findings)
+        _by_equal_sizes(target, definition, given, findings)
         return
     settings = settings_of(subject, options)
     kind = "class" if isinstance(target.function, type) else "function"
@@ -109,42 +110,25 @@ def _judged(
     return found
 
 
+def _by_equal_sizes(
+    target: Target, definition: Definition, given: Mapping[str, Any], findings: Findings
+) -> None:  # fmt: skip
+    """What fails everywhere may be a statistic on the wrong axis: where all sizes are equal, it shows."""
+    if not is_recipe(definition) or any(option.factor for option in definition.options):
+        return
+    framework = "torch" if wants_torch(target.function) else "numpy"
+    subject = (ClassSubject if isinstance(target.function, type) else FunctionSubject)(target, definition, framework)
+    options, shown = chosen_options(definition, given, subject.roles, option_values(definition, given))
+    for frame in frames(definition, definition.validate(options)):
+        judged = judge(subject, replace(frame, square=True), settings_of(subject, shown))
+        if judged.keys:
+            tell(judged, definition, subject, findings)
+            return
+
+
 def _no_answer(problem: Failed, findings: Findings) -> None:
     findings.check("forward", False)
     findings.fault(problem.key, **problem.fields)
-
-
-def claimed(judged: Sequence[Judged], subject: Subject) -> tuple[list[Judged], list[Judged]]:
-    """The frames that the implementation was written for, and those in which it merely does not fail.
-
-    An implementation for dense input often takes images too and does something else to them. It is held to images where
-    it is wrong on dense input, or where it gives every channel its weight there, which does not happen by chance.
-    """
-    accepted = [one for one in judged if one.accepted]
-    own = [one for one in accepted if not one.frame.other]
-    others = [one for one in accepted if one.frame.other and (not own or one.frame.kind not in subject.broad)]
-    right_others = [one for one in others if one.is_right]
-    low = [one for one in own if len(one.frame.axes) <= 2]
-    high = [one for one in own if len(one.frame.axes) > 2]
-    wrong_high = [one for one in high if not one.is_right]
-    if wrong_high and right_others:  # its axes stand in another order
-        return [*low, *right_others], []
-    if low and wrong_high:
-        known = {key for one in low for key in one.keys}
-        kept = [one for one in wrong_high if _knows_channels(one.frame, subject, known) or _same_mistakes(one, known)]
-        return [one for one in own if one not in wrong_high or one in kept], [o for o in wrong_high if o not in kept]
-    return (own, []) if own else (right_others or others[:1], [])
-
-
-def _same_mistakes(one: Judged, known: set[str]) -> bool:
-    """Whether it is explained by nothing but what explains dense input."""
-    return bool(one.keys) and set(one.keys) <= known
-
-
-def _knows_channels(frame: Frame, subject: Subject, known: set[str]) -> bool:
-    """Whether weight and bias of shape (c,) were used, and brought to the channels' axis, which is not the last one."""
-    used = {name for name in ("weight", "bias") if name in subject.roles and f"missing_{name}" not in known}
-    return "c" in frame.axes[:-1] and bool(used) and frame.kind not in subject.broad
 
 
 def _forward(
@@ -157,7 +141,7 @@ def _forward(
             "output", one.is_right, worst=one.worst if not one.is_right else one.explanation.worst,  # type: ignore[union-attr]
             tolerance=DOUBLE, kind=one.frame.kind, layout=one.frame.line, shape=one.pairs[0][0].x.shape,
         )  # fmt: skip
-        _faults_of(one, definition, subject, findings)
+        tell(one, definition, subject, findings)
     for one in elsewhere:
         findings.note("only_here", kind=told[0].frame.kind, layout=told[0].frame.line, other=one.frame.kind,
                       other_layout=one.frame.line)  # fmt: skip
@@ -181,100 +165,3 @@ def _parts(subject: Subject, definition: Definition, findings: Findings) -> None
     missing = [n for n in ("weight", "bias") if n in names and n not in subject.roles]
     if missing:
         findings.note("judged_without", names=", ".join(missing))
-
-
-def _faults_of(one: Judged, definition: Definition, subject: Subject, findings: Findings) -> None:
-    """The faults of one frame, by name; or where it differs most."""
-    asked = one.pairs[0][0]
-    found = one.explanation
-    if found is None:
-        _unknown(one, subject, findings)
-        return
-    if found.single:
-        findings.fault("single_precision", {"worst": found.worst}, worst=f"{found.worst:.0e}")
-    if one.named is not None:
-        findings.fault(one.named[0], {"agrees_to": found.worst, "layout": one.frame.line}, **one.named[1])
-    tiny = "eps_missing" in found.keys and _has_tiny_eps(subject, one)
-    if tiny:
-        findings.convention("another_eps", eps="< 1e-12", ours=f"{definition.eps:g}")
-    for key in found.keys:
-        if tiny and key == "eps_missing":
-            continue
-        evidence = {"agrees_to": found.worst, "off_by": one.worst, "layout": one.frame.line}
-        findings.fault(key, evidence, **_shares(one))
-    if definition.eps is not None and "eps" not in subject.roles and found.recipe.eps_rule != "none":
-        ours = eps_values(subject, asked)[0]
-        if found.eps != ours:
-            findings.convention("another_eps", eps=f"{found.eps:g}", ours=f"{ours:g}")
-
-
-def _has_tiny_eps(subject: Subject, one: Judged) -> bool:
-    """Whether there is an eps, too small to be seen in a quotient: values that are all exactly equal tell."""
-    asked = one.pairs[0][0]
-    if "eps" in subject.roles:
-        return False
-    try:
-        return bool(np.isfinite(subject.call(replace(asked, x=np.full_like(asked.x, 0.5))).y).all())
-    except Failed:
-        return False
-
-
-def _shares(one: Judged) -> dict[str, Any]:
-    """What shares a statistic there, and what should, in the notation; and NumPy's axes."""
-    assert one.explanation is not None
-    recipe, plan = one.explanation.recipe, one.frame.plan(one.pairs[0][0].x.shape)
-    names = _axis_names(one.frame, plan.names)
-    spread, centre = recipe.spreading, recipe.centring
-    return {
-        "got": _line(names, centre if centre is not None and centre != plan.pooled else spread),
-        "right": _line(names, plan.pooled),
-        "axes": [a for a, pooled in _whole(one.frame, plan) if pooled], "split": len(plan.split) > len(plan.shape),
-        "layout": one.frame.line,
-    }  # fmt: skip
-
-
-def _axis_names(frame: Frame, split: Sequence[str]) -> list[str]:
-    """A name for every split axis: `...` is what stands there in this frame."""
-    rest = iter([a for a in frame.axes if a not in split])
-    return [next(rest) if name == "..." else name for name in split]
-
-
-def _line(names: Sequence[str], pooled: Sequence[int]) -> str:
-    words = [f"[{n}]" if k in pooled else n for k, n in enumerate(names)]
-    return " ".join(words).replace("] [", " ")
-
-
-def _whole(frame: Frame, plan: Any) -> list[tuple[int, bool]]:
-    """Every axis of x and whether it is pooled."""
-    found, at = [], 0
-    for axis in range(len(plan.shape)):
-        size = 1
-        parts: list[bool] = []
-        while size < plan.shape[axis] or not parts:
-            size *= plan.split[at]
-            parts.append(at in plan.pooled)
-            at += 1
-        found.append((axis, all(parts)))
-    return found
-
-
-def _unknown(one: Judged, subject: Subject, findings: Findings) -> None:
-    """Wrong, and no known mistake gives these numbers: where it differs most, and by how much."""
-    asked, answer = one.pairs[0]
-    wanted = truth(asked, eps_values(subject, asked)[0])
-    with np.errstate(all="ignore"):
-        off = np.nan_to_num(np.abs(answer.y - wanted), nan=np.inf)
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(off)), off.shape))
-    fields = {"got": f"{float(answer.y[index]):.6g}", "wanted": f"{float(wanted[index]):.6g}"}
-    plan = one.frame.plan(asked.x.shape)
-    names = _axis_names(one.frame, plan.names)
-    from .frames import set_of
-
-    where = ", ".join(f"{names[a]}={k}" for a, k in zip(plan.kept, set_of(plan, index), strict=True))
-    key = "unknown" if np.isfinite(answer.y).all() else "not_finite"
-    findings.fault(
-        key, {"worst": one.worst}, index=str(list(index)), set=where or "-", layout=one.frame.line,
-        shape=str(asked.x.shape), differ=f"{int((off > DOUBLE * np.max(np.abs(wanted))).sum())}/{off.size}", **fields,
-    )  # fmt: skip
-
-

@@ -17,7 +17,7 @@ from .naming import EPS, Explanation, Observation, explain
 from .particular import alternatives
 from .problems import Failed
 from .recipe import Recipe, right
-from .truth import draw, given_of, is_recipe, questions, truth
+from .truth import draw, given_of, is_recipe, questions, settled, truth
 
 __all__ = ["Judged", "Subject", "ask", "asked_eps", "eps_values", "judge", "modes_of", "settings_of"]
 
@@ -109,6 +109,8 @@ def ask(subject: Subject, asked: Asked, *, gradient: bool = False) -> tuple[Aske
     """The answer, and the question less what the implementation does not take. Raises Failed."""
     answer = subject.call(asked, gradient=gradient)
     roles = subject.roles
+    if asked.states and not any(role.startswith("state:") for role in roles) and "channels" not in roles:
+        asked = settled(asked)
     return replace(
         asked, weight=asked.weight if "weight" in roles else None, bias=asked.bias if "bias" in roles else None,
         running=asked.running if "running_mean" in roles and "running_var" in roles else None,

@@ -24,6 +24,7 @@ Kinds = tuple[tuple[str, tuple[str, ...]], ...]
 SIZES = {"n": 9, "c": 4, "o": 7, "i": 8, "l": 6, "h": 3, "w": 5}
 SMALL = {"n": 5, "c": 2, "o": 3, "i": 4, "l": 3, "h": 2, "w": 3}
 CHANNELS, SMALL_CHANNELS = 12, 4
+EQUAL = 6
 # What may stand in the place of `...`, and what the frame is then called, by the layout.
 KINDS = {
     "n c ...": (("dense", ()), ("images", ("h", "w"))),
@@ -49,6 +50,7 @@ class Frame:
     kind: str
     axes: tuple[str, ...]
     other: bool  # the axes stand in another order than the definition's
+    square: bool = False  # all sizes equal: a statistic on the wrong axis broadcasts there
 
     @property
     def known(self) -> Mapping[str, Any]:
@@ -57,6 +59,8 @@ class Frame:
 
     def sizes(self, small: bool = False, samples: int | None = None) -> dict[str, int]:
         """The size of every axis by its name."""
+        if self.square:
+            return dict.fromkeys(self.axes, EQUAL)
         found = {name: (SMALL if small else SIZES)[name] for name in self.axes if name != "c"}
         if len(self.axes) > 2 and "n" in found:
             found["n"] = 3 if small else 4  # not that of a pixel's axis either

@@ -18,7 +18,8 @@ QUOTIENT = (
     "eps_added_to_quotient", "root_twice", "not_divided", "multiplied", "not_normalized", "mean_not_subtracted",
     "mean_subtracted", "mean_added", "constant_not_finite",
 )  # fmt: skip
-MEASURE = ("wrong_axis", "sample_variance", "square_not_centred", "sum_not_mean", "mean_not_sum", "absolute_deviation",
+MEASURE = ("wrong_axis", "keepdims_missing",
+           "sample_variance", "square_not_centred", "sum_not_mean", "mean_not_sum", "absolute_deviation",
            "another_length", "one_pass_variance", "far_mean_lost", "constant_noise")  # fmt: skip
 SLOPE = (
     "gradient_ignores_statistics", "gradient_ignores_variance", "gradient_ignores_mean", "gradient_without_weight",

@@ -46,6 +46,21 @@ def _wrong_axis(recipe: Recipe, given: Given) -> Iterator[Recipe]:
         yield changed(recipe, spreading=axes, own_mean=False)
 
 
+def _keepdims_missing(recipe: Recipe, given: Given) -> Iterator[Recipe]:
+    """Seen only where all sizes are equal: elsewhere it raises."""
+    if given.frame.square and recipe.spread in ("std", "rms", "l2"):
+        yield changed(recipe, crossed=True)
+        yield changed(recipe, crossed=True, own_mean=False)
+
+
+def _wrong_axis_dropped(recipe: Recipe, given: Given) -> Iterator[Recipe]:
+    """The wrong axis, and without keepdims."""
+    for wrong in _wrong_axis(recipe, given) if given.frame.square and recipe.spread in ("std", "rms", "l2") else ():
+        if len(wrong.spreading) < len(given.plan.split):
+            yield changed(wrong, crossed=True)
+            yield changed(wrong, crossed=True, own_mean=False)
+
+
 def _groups_interleaved(recipe: Recipe, given: Given) -> Iterator[Recipe]:
     if [len(t.factors) for t in given.plan.pattern.terms].count(2) == 1 and not recipe.interleaved:
         yield changed(recipe, interleaved=True)
@@ -169,7 +184,9 @@ FORWARD = (
     Mistake("groups_interleaved", _groups_interleaved),
     Mistake("mean_not_subtracted", _mean_not_subtracted),
     Mistake("mean_subtracted", _mean_subtracted),
+    Mistake("keepdims_missing", _keepdims_missing),
     Mistake("wrong_axis", _wrong_axis),
+    Mistake("wrong_axis", _wrong_axis_dropped),
     Mistake("running_statistics_in_training", _running_in_training),
     Mistake("square_not_centred", _square_not_centred),
     Mistake("sum_not_mean", _spread(("std", "rms"), "l2")),

@@ -66,6 +66,7 @@ class Recipe:
     weight_offset: float = 0.0
     bias_sign: int = 1
     shift_first: bool = False  # weight * (z + bias)
+    crossed: bool = False  # the pooled axes are dropped, so the statistics meet x's last axes
     interleaved: bool = False  # the groups take every g-th channel
     evaluation: str = "running"
     training: str = "batch"  # "running": the given ones, "mixed": with the batch's mixed in; "none": no normalization
@@ -101,8 +102,10 @@ def statistics(
     if at is not None:
         return _measured(recipe, given, x, at, hold)
     # Thousands of recipes are tried on one x, and most of them share their statistics.
-    key = (recipe.centring, recipe.spreading, recipe.spread, recipe.centred, recipe.own_mean, recipe.ddof,
-           recipe.interleaved, recipe.training, recipe.evaluation, given.training, given.running is None)  # fmt: skip
+    key = (
+        recipe.centring, recipe.spreading, recipe.spread, recipe.centred, recipe.own_mean, recipe.ddof, recipe.crossed,
+        recipe.interleaved, recipe.training, recipe.evaluation, given.training, given.running is None,
+    )  # fmt: skip
     if key not in given.memory:
         given.memory[key] = _measured(recipe, given, x, None, hold)
     return given.memory[key]
@@ -118,10 +121,21 @@ def _measured(
         return Statistics(mean, square)
     if given.running is not None and source == "mixed":
         return _mixed(recipe, given, x)
+    if recipe.crossed:
+        return _crossed(recipe, x)
     mean = _mean(x, recipe.centring) if at is None or "mean" not in hold else at.mean
     if at is not None and "spread" in hold:
         return Statistics(mean, at.square)
     return Statistics(mean, _square(recipe, x, mean, at is not None and "mean" in hold))
+
+
+def _crossed(recipe: Recipe, x: Array) -> Statistics:
+    """Statistics without keepdims: they broadcast against x from the last axis on."""
+    axes = recipe.spreading
+    mean = np.zeros(()) if recipe.centring is None else x.mean(axis=recipe.centring)
+    d = x if recipe.centring is None else x - (_mean(x, axes) if recipe.own_mean else mean)
+    square = (d * d).sum(axis=axes)
+    return Statistics(mean, square if recipe.spread == "l2" else square / np.prod([x.shape[a] for a in axes]))
 
 
 def _mixed(recipe: Recipe, given: Given, x: Array) -> Statistics:

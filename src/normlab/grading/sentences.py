@@ -33,7 +33,11 @@ FAULTS = {
     ),
     "mean_not_subtracted": N_("The mean is not subtracted above the line: x / std in the place of (x - mean) / std."),
     "mean_subtracted": N_("The mean is subtracted, which this method does not do."),
-    "wrong_axis": N_("The wrong axis: what shares one statistic is {got}; right is {right}."),
+    "wrong_axis": N_("The wrong axis ({which}): what shares one statistic is {got}; right is {right}."),
+    "keepdims_missing": N_(
+        "keepdims is missing: the statistics have lost the pooled axis and meet the wrong one. Where the sizes differ "
+        "it fails, where they are equal it is silently wrong."
+    ),
     "running_statistics_in_training": N_(
         "In training it normalizes with the running statistics; the batch's own are right there."
     ),
@@ -209,6 +213,10 @@ REFUSALS = {
     ),
     "no_such_function": N_("{file}: there is no {name} in it."),
     "not_callable": N_("{name}: a function or a class is required, got {came}."),
+    "further_input": N_(
+        "{name}: a layer of this method takes a further input ({input}), which is not asked here. "
+        "Give a function of x, weight and bias."
+    ),
     "class_not_callable": N_("{name}: a class needs __call__ or forward."),
 }  # fmt: skip
 
@@ -237,9 +245,10 @@ ASKING = {
     "backward": N_("while its backward was asked"),
 }
 
-KINDS = {
+WORDS = {
     "dense": N_("dense"), "images": N_("images"), "images, channels last": N_("images, channels last"),
-    "tokens": N_("tokens"), "kernels": N_("kernels"), "vector": N_("vector"),
+    "mean": N_("mean"), "variance": N_("variance"), "mean and variance": N_("mean and variance"),
+    "mean square": N_("mean square"), "tokens": N_("tokens"), "kernels": N_("kernels"), "vector": N_("vector"),
 }  # fmt: skip
 
 
@@ -251,8 +260,8 @@ def say(table: Mapping[str, str], key: str, fields: Mapping[str, Any]) -> Text:
 
 
 def _shown(value: Any) -> Any:
-    if isinstance(value, str) and value in KINDS:
-        return both(KINDS[value])
+    if isinstance(value, str) and value in WORDS:
+        return both(WORDS[value])
     if isinstance(value, list):
         return f"({', '.join(map(str, value))}{',' if len(value) == 1 else ''})"
     return value

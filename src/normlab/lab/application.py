@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..errors import NormlabError
 from ..language import LANGUAGES, both
-from .fields import RefusedError, State, Text, address, check, read
+from .fields import RefusedError, State, Text, address, check, clipped, read
 from .guarding import LOOPBACK, Guard, problem
 from .view import Asked, Shown, View, render
 from .views import views
@@ -29,6 +29,7 @@ __all__ = ["AT_ONCE", "MOST_WAITING", "BusyError", "application"]
 
 AT_ONCE = 2  # computations; more would only slow each other down
 MOST_WAITING = 64  # behind them: at a tenth of a second each, nobody waits longer than a few seconds
+PARTS = {"state": dict, "quick": bool, "lang": str, "before": dict, "folded": bool}  # of a question
 THEMES = ("auto", "light", "dark")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -146,18 +147,18 @@ async def body_of(request: Request) -> Mapping[str, Any]:
 
 def asked_of(view: View, given: Mapping[str, Any]) -> tuple[Asked, list[Text]]:
     """The question in a request, checked, and notes on what was brought together. Raises RefusedError."""
-    for name, kind in (("state", dict), ("quick", bool), ("lang", str), ("before", dict)):
+    for name, kind in PARTS.items():
         if given.get(name) is not None and not isinstance(given[name], kind):
             raise RefusedError(both("{name} must be of type {kind}.", name=name, kind=kind.__name__))
-    unknown = sorted(set(given) - {"state", "quick", "lang", "before"})
+    unknown = sorted(set(given) - set(PARTS))
     if unknown:
-        raise RefusedError(both("unknown part {name} of a request. Known: {known}.", name=unknown[0][:40],
-                                known="state, quick, lang, before"))  # fmt: skip
+        values = {"name": clipped(unknown[0]), "known": ", ".join(PARTS)}
+        raise RefusedError(both("unknown part {name} of a request. Known: {known}.", **values))
     state, notes = view.settle(check(view.fields, given.get("state") or {}))
     before = given.get("before")
     earlier = None if before is None else view.settle(check(view.fields, before))[0]
     lang = given.get("lang") if given.get("lang") in LANGUAGES else LANGUAGES[0]
-    return Asked(state, bool(given.get("quick")), str(lang), earlier), notes
+    return Asked(state, bool(given.get("quick")), str(lang), earlier, bool(given.get("folded"))), notes
 
 
 def _no_constant(name: str) -> float:

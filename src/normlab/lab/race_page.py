@@ -25,7 +25,7 @@ from ..report.race_gallery import panels, sections
 from ..report.race_strip import decades, strip
 from ..report.race_tables import curve_table, layers_table, modes_table, pairs_table, runs_table, why_stopped
 from ..result import center
-from .racing import FAILED, FINISHED, LEFT, MADE_ROOM, PAUSED, RUNNING, STOPPED, WAITING, Standing
+from .racing import ENDED, FAILED, FINISHED, LEFT, MADE_ROOM, PAUSED, RUNNING, STOPPED, WAITING, Standing
 from .view import render
 
 __all__ = ["Drawer", "stage", "terms"]
@@ -46,15 +46,17 @@ class Drawer:
     def __init__(self, settings: Mapping[str, Any], points: Sequence[int], chance: float, lang: str) -> None:
         self.settings, self.points, self.chance, self.lang = settings, points, chance, lang
         self._tables_at, self._said = 0.0, (-1, WAITING)
+        self._seen: dict[str, Arm] = {}  # each arm as it was drawn last while the race went on
 
     def __call__(self, standing: Standing) -> dict[str, str]:
         """Those that may have changed."""
         document = cleaned(standing.document) if standing.document else {"arms": standing.arms}
-        arms = [with_ratios(one) for one in trained(document) if one["lr"] is not None]
+        arms = [self._arm(one) for one in trained(document) if one["lr"] is not None]
         made = {"status": self._status(standing), "reasons": self._reasons(standing, document)}
         made |= self._said_of(standing, arms)
         if arms:
-            made |= self._drawings(arms) | {"numbers": self._numbers(arms)}
+            going = standing.state not in ENDED
+            made |= self._drawings(arms, going) | {"numbers": self._numbers(arms)}
         if arms and (standing.rests or time.monotonic() - self._tables_at > TABLES_S):
             self._tables_at = time.monotonic()
             made |= self._tables({**document, "arms": arms})
@@ -64,26 +66,34 @@ class Drawer:
 
     def empty(self) -> dict[str, str]:
         """The drawings before there is anything to draw."""
-        return self._drawings([])
+        return self._drawings([], True)
 
-    def _drawings(self, arms: Sequence[Arm]) -> dict[str, str]:
+    def _arm(self, arm: Arm) -> Arm:
+        """An arm to be drawn; one that diverged before its first record as it was seen until then."""
+        if arm["curve"]:
+            self._seen[str(arm["label"])] = arm
+        seen = self._seen.get(str(arm["label"]), arm)
+        return with_ratios({**arm, "curve": seen["curve"], "layers": seen["layers"]})
+
+    def _drawings(self, arms: Sequence[Arm], going: bool) -> dict[str, str]:
         last, made = self.settings["steps"], {}
         for metric, title in (*panels(), (GRADIENT_RATIO, _RATIO_TITLE)):
             drawing = curves(arms, metric, title, self.lang, chance=self.chance, last=last)
             made[metric.replace("_", "-")] = drawing.svg(title, _BEHIND)
         title = both("Accuracy in training and in evaluation.")
         made["modes"] = modes_picture(arms, self.lang).svg(title, _BEHIND)
-        made["layers"] = self._write("race_strips.html", drawings=[self._strip(arm, decades(arms)) for arm in arms])
-        return made
+        strips = [self._strip(arm, decades(arms), going) for arm in arms]
+        return {**made, "layers": self._write("race_strips.html", drawings=strips)}
 
-    def _strip(self, arm: Arm, scale: tuple[int, int]) -> str:
+    def _strip(self, arm: Arm, scale: tuple[int, int], going: bool) -> str:
         """The points that were recorded, and those between as long as there is room for them."""
         columns, curve, layers = len(self.points), arm["curve"], arm["layers"]
         if len(curve) > columns:
             kept = [k for k, point in enumerate(curve) if point["step"] in self.points or k == len(curve) - 1]
             curve, layers = [curve[k] for k in kept], [layers[k] for k in kept]
         title = both("{label}: gradient and signal of each layer over the steps", label=arm["label"])
-        return strip({**arm, "curve": curve, "layers": layers}, scale, self.lang, columns=columns).svg(title, _BEHIND)
+        shown = {**arm, "curve": curve, "layers": layers}
+        return strip(shown, scale, self.lang, columns=columns, going=going).svg(title, _BEHIND)
 
     def _numbers(self, arms: Sequence[Arm]) -> str:
         last = len(arms[0]["layers"][-1]) if arms and arms[0]["layers"] else self.settings["layers"]
@@ -142,6 +152,7 @@ class Drawer:
         return self._write(
             "race_verdict.html", headline=headline(document), verdicts=document["verdicts"][1:], grid=grid,
             notes=document["notes"], tables=tables, every=both("Every pair and every run"),
+            unfair=None if len(self.settings["lr"]) > 1 else both("No comparison: one learning rate for all arms."),
         )  # fmt: skip
 
     def _write(self, template: str, **context: Any) -> str:

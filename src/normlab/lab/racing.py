@@ -25,6 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 KEPT = 24  # races that have ended, with their documents
+FIRST_STEPS = 10  # each of which is looked at: what diverges does it soon
 BETWEEN_S = 0.2  # two pictures: as fast as somebody can look
 UNWATCHED_S = 2.0  # a stream that broke is taken up again within that
 UNCLAIMED_S = 10.0  # from the start to the first watcher
@@ -159,7 +160,7 @@ class LiveRace:
         elif self._looked or course.step == 0:
             self._show(state=RUNNING, arms=tuple(course.arms()), step=course.step, steps=course.steps)
         self._looked = course.step == 0 or self._paused or time.monotonic() - self._drawn_at >= BETWEEN_S
-        if self._looked:
+        if self._looked or course.step < FIRST_STEPS:
             course.look()
         self._begun = course.step + 1
 

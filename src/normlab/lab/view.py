@@ -25,6 +25,7 @@ class Asked:
     Args:
         state: a value for each of its fields, all valid.
         quick: somebody is dragging a slider: as much as can be shown at once.
+        folded: nothing that folds is unfolded on the page, so a quick answer may leave the insides out.
         lang: the language that the page shows; the other one stands in the HTML as well, hidden.
         before: the state whose picture stays as a grey ghost behind the new one, or None.
     """
@@ -33,6 +34,7 @@ class Asked:
     quick: bool = False
     lang: str = "en"
     before: State | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True)

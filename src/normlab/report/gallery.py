@@ -47,7 +47,7 @@ def _strip(document: Document, lang: str) -> Figure | None:
 
 
 def ladder_figure(
-    document: Document, lang: str, *, most: int | None = None, before: Document | None = None
+    document: Document, lang: str, *, most: int | None = None, before: Document | None = None, tables: bool = True
 ) -> Figure:
     """The ladder, at most `most` layers of each arm drawn; in outlines the arms of an earlier run, in their order."""
     arms, axes = acting(document), Axes(document, before)
@@ -57,7 +57,8 @@ def ladder_figure(
         _svg(panel(arm, axes, lang, most, ghost), _panel_title(arm), _panel_text(arm))
         for arm, ghost in zip(arms, ghosts, strict=True)
     ]
-    return Figure("ladder", drawings, _ladder_caption(document, axes, most), "panels", [counts_table(document, most)])
+    behind = [counts_table(document, most)] if tables else []
+    return Figure("ladder", drawings, _ladder_caption(document, axes, most), "panels", behind)
 
 
 def _beside(document: Document, before: Document) -> list[Mapping[str, Any] | None]:

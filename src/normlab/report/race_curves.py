@@ -47,7 +47,7 @@ def _scale(arms: Sequence[Arm], metric: str) -> Linear | Log:
         return Linear(0, 1, _BASE, _TOP)
     values = [v for arm in arms for point in arm["curve"] if (v := center(point[metric])) is not None]
     if metric == GRADIENT_RATIO:
-        return Log([*values, 1.0], _BASE, _TOP)
+        return Log([*(values or [1e-3]), 1.0], _BASE, _TOP)
     if values and min(values) > 0 and max(values) > _WIDE * min(values):
         return Log(values, _BASE, _TOP)
     tops = [ends[1] for arm in arms for point in arm["curve"] if (ends := interval(point[metric])) is not None]

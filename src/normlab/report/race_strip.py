@@ -33,10 +33,10 @@ def decades(arms: Sequence[Arm]) -> tuple[int, int]:
     return low, max(math.ceil(max(logs)) if logs else 0, low + 1)
 
 
-def strip(arm: Arm, scale: tuple[int, int], lang: str, *, columns: int = 0) -> Drawing:
+def strip(arm: Arm, scale: tuple[int, int], lang: str, *, columns: int = 0, going: bool = False) -> Drawing:
     """Two pictures of the same layers and steps: gradient norm, on the decades of `scale`, and signal share.
 
-    `columns`: so many points are expected; while there are fewer, their place stays empty.
+    `columns`: so many points are expected; where there are fewer, their place stays empty. `going`: more will come.
     """
     layers: Sequence[Sequence[Mapping[str, Any]]] = arm["layers"]
     rows = chosen_rows(layers[0], _MOST_ROWS) if layers else []
@@ -52,7 +52,7 @@ def strip(arm: Arm, scale: tuple[int, int], lang: str, *, columns: int = 0) -> D
     ):
         drawing.text(_LEFT, top - 6, head, quiet=True)
         _picture(drawing, layers, rows, name, (low, upper), top, write, columns)
-        beside = both("now") if len(layers) < columns else both("at the end")
+        beside = both("now") if going else both("at the end")
         _bar(drawing, top + high + 7, low, upper, beside, percent=name == "signal")
     if len(layers) >= columns:
         _time(drawing, arm["curve"], tops[1] + high)

@@ -59,9 +59,10 @@ def _of_one(arm: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[dic
     broken = [run for run in arm["runs"] if run["stopped"] == DIVERGED]
     final = arm["final"]
     if broken:
+        first = min(broken, key=lambda run: (run["step"], run["seed"]))
         yield both(
             "{label}: {count} of {seeds} runs diverged, the first at step {step}, in layer {layer}",
-            **said, count=len(broken), seeds=seeds, step=min(run["step"] for run in broken), layer=broken[0]["layer"],
+            **said, count=len(broken), seeds=seeds, step=first["step"], layer=first["layer"],
         )  # fmt: skip
     if not _has_learnt(arm, document):
         yield both(

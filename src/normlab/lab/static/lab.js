@@ -132,7 +132,9 @@ export async function post(path, body) {
 async function answer(wanted) {
   const changed = run(wanted.state) !== run(settled);
   const before = changed ? settled : ghost;
-  const found = await post(form.dataset.api, { state: wanted.state, quick: wanted.quick, lang: language(), before });
+  const folded = !output.querySelector("details[open]");
+  const question = { state: wanted.state, quick: wanted.quick, lang: language(), before, folded };
+  const found = await post(form.dataset.api, question);
   one("problem").replaceChildren(...(found.error ? said(found.said) : []));
   if (found.error) return;
   if (!wanted.quick && changed) ghost = settled;
@@ -180,6 +182,9 @@ export function swap(region, html) {
 }
 
 if (form?.hasAttribute("data-live")) {
+  output.addEventListener("toggle", ({ target }) => { // a quick answer left the inside out
+    if (target.open && !target.querySelector("td, svg, p, li, code, pre")) ask();
+  }, true);
   form.addEventListener("input", ({ target }) => {
     if (target.classList.contains("slider")) {
       set(form.elements[target.dataset.for], stops(target)?.[target.value] ?? target.value);

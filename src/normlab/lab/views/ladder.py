@@ -21,7 +21,7 @@ from ...report.gallery import fate_figure, ladder_figure, law_figure
 from ...report.headline import tiles
 from ...report.heat import heat, sampled
 from ...report.ladder import WIDTH, Axes, row_places
-from ...report.parts import Figure
+from ...report.parts import Figure, Table
 from ...report.settings import setting_line
 from ...report.tables import full_table, sample_tables
 from ..fields import Field, Named, State, Text, address, defaults, spelt
@@ -35,6 +35,7 @@ Document = Mapping[str, Any]
 LAYERS, BATCH = LIMITS["layers"], (1, 1000)
 CONV_LAYERS, CONV_BATCH = 20, 200  # a convolution costs 64 pixels x 9 taps: a second or two, not a minute
 MOST_ROWS = 20
+EMPTY = Table({"en": "", "ko": ""}, [], [])  # for what is folded while somebody drags
 LONGEST_ARM = 120
 SPREADS = (
     *(round(k * 10.0**p, 4) for p in (-3, -2, -1) for k in (1, 1.5, 2, 3, 4, 5, 6, 8)), 1.0, 1.5, 2.0, 3.0, 5.0, 10.0,
@@ -124,14 +125,15 @@ class Ladder(View):
         document = document_of(state, asked.quick)
         before = None if asked.before is None else document_of(asked.before, asked.quick)
         verdicts = marked(document)
+        folded = asked.quick and asked.folded
         html = render(
             "rungs.html", asked.lang, state=state, document=document, verdicts=verdicts, tiles=tiles(document),
-            ladder=self._ladder(asked, document, before), fate=fate_figure(document, asked.lang),
+            ladder=self._ladder(asked, document, before), fate=fate_figure(document, asked.lang), folded=folded,
             law=law_figure(document, asked.lang) if acting(document) else None,
             closed=address(self.fields, state, row=0),
             change=None if asked.before is None else self._change(asked.before, state),
             heat=_heat(sampled_at(state, asked.quick), state["row"], asked.lang) if state["row"] else None,
-            table_of=full_table(document) if acting(document) else None, setting=setting_line(document),
+            table_of=full_table(document) if acting(document) and not folded else None, setting=setting_line(document),
             seen=() if asked.quick else seen(state, document),
         )  # fmt: skip
         command, python = take(state)
@@ -145,7 +147,8 @@ class Ladder(View):
         """The report's figure; over each panel the rows as links, which open a layer."""
         if not acting(document):
             return None
-        figure = ladder_figure(document, asked.lang, most=MOST_ROWS, before=before)
+        folded = asked.quick and asked.folded
+        figure = ladder_figure(document, asked.lang, most=MOST_ROWS, before=before, tables=not folded)
         axes = Axes(document)
         drawings = []
         for side, (arm, drawing) in enumerate(zip(acting(document), figure.drawings, strict=True)):
@@ -157,7 +160,7 @@ class Ladder(View):
                 width=WIDTH, height=height,
             )  # fmt: skip
             drawings.append(Markup(drawing) + over)
-        return replace(figure, drawings=drawings)
+        return replace(figure, drawings=drawings, tables=[EMPTY] if folded else figure.tables)
 
     def _change(self, before: State, state: State) -> Text | None:
         """What is different from the run whose outlines are shown."""
