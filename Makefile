@@ -46,6 +46,7 @@ messages: .venv/.test
 
 pictures: .venv/.test
 	$(PY) docs/pictures.py
+	$(PY) docs/lab_pictures.py
 	$(PY) examples/execute.py
 
 claims: .venv/.test

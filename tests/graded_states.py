@@ -244,3 +244,84 @@ def normalizes_with_the_updated(x, gamma, beta, running_mean, running_var, train
         running_mean = (1 - momentum) * running_mean + momentum * x.mean(0)
         running_var = (1 - momentum) * running_var + momentum * x.var(0)
     return gamma * (x - running_mean) / np.sqrt(running_var + eps) + beta, running_mean, running_var
+
+
+@right("ln", backward="dense_backward")
+def layer_for_dense_input(x, gamma, beta, eps=1e-5):
+    root = np.sqrt(x.var(-1, keepdims=True) + eps)
+    hat = (x - x.mean(-1, keepdims=True)) / root
+    return gamma * hat + beta, (hat, root, gamma)
+
+
+def dense_backward(dy, cache):
+    hat, root, gamma = cache
+    g = gamma * dy
+    dx = (g - g.mean(-1, keepdims=True) - hat * (g * hat).mean(-1, keepdims=True)) / root
+    return dx, (dy * hat).sum(0), dy.sum(0)
+
+
+class _Standardized(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, gamma, beta, eps=1e-5):
+        root = torch.sqrt(x.var(0, unbiased=False) + eps)
+        hat = (x - x.mean(0)) / root
+        ctx.save_for_backward(hat, root, gamma)
+        return gamma * hat + beta
+
+    @staticmethod
+    def backward(ctx, dy):
+        hat, root, gamma = ctx.saved_tensors
+        g = gamma * dy
+        dx = (g - g.mean(0) - hat * (g * hat).mean(0)) / root
+        return dx, (dy * hat).sum(0), dy.sum(0), None
+
+
+class _StandardizedWithoutMean(_Standardized):
+    @staticmethod
+    def backward(ctx, dy):
+        hat, root, gamma = ctx.saved_tensors
+        g = gamma * dy
+        return (g - hat * (g * hat).mean(0)) / root, (dy * hat).sum(0), dy.sum(0), None
+
+
+right("bn")(_Standardized)
+planted("bn", "gradient_ignores_mean")(_StandardizedWithoutMean)
+
+
+@planted("bn", "running_unknown")
+def adds_up(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
+    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
+    if training:
+        running_mean += momentum * m
+        running_var += momentum * v
+    return y
+
+
+@planted("bn", "wrong_axis")
+def all_of_it(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
+    m, v = (x.mean(), x.var()) if training else (running_mean, running_var)
+    if training:
+        running_mean[:] = (1 - momentum) * running_mean + momentum * m
+        running_var[:] = (1 - momentum) * running_var + momentum * v
+    return gamma * (x - m) / np.sqrt(v + eps) + beta
+
+
+@planted("bn", "running_statistics_not_updated")
+def forgets_beside_a_cache(x, gamma, beta, running_mean, running_var, training=True, momentum=0.1, eps=1e-5):
+    y, m, v = _states(x, gamma, beta, running_mean, running_var, training, eps)
+    return y, (m, v, gamma)
+
+
+@right("bn", conventions=["running_variance_biased"])
+class CamelCase:
+    def __init__(self, numFeatures, epsilon=1e-5, momentum=0.1):
+        self.gamma, self.beta = np.ones(numFeatures), np.zeros(numFeatures)
+        self._runningMean, self._runningVar = np.zeros(numFeatures), np.ones(numFeatures)
+        self.epsilon, self.momentum = epsilon, momentum
+
+    def forward(self, x, isTraining=True):
+        mean, var = (x.mean(0), x.var(0)) if isTraining else (self._runningMean, self._runningVar)
+        if isTraining:
+            self._runningMean = self._runningMean + self.momentum * (mean - self._runningMean)
+            self._runningVar = self._runningVar + self.momentum * (var - self._runningVar)
+        return (self.gamma * (x - mean) / np.sqrt(var + self.epsilon) + self.beta).astype(x.dtype)

@@ -11,7 +11,7 @@ from typing import Any
 from normlab.experiments.repeatable import by_the_formula
 from normlab.grading.examining import examine
 from normlab.grading.findings import Findings
-from normlab.grading.loading import Target
+from normlab.grading.loading import Target, applied
 from normlab.grading.problems import Failed, Refused
 from normlab.grading.reading import read
 
@@ -73,7 +73,7 @@ def graded(function: Any, as_: str = "bn", backward: Any = None) -> Found:
     file = getattr(sys.modules.get(function.__module__), "__file__", None)
     try:
         with by_the_formula():
-            examine(Target(function.__name__, function, backward, file), definition, given, findings)
+            examine(Target(function.__name__, applied(function), backward, file), definition, given, findings)
     except (Failed, Refused) as problem:
         findings.fault(problem.key, **problem.fields)
     keys = {kind: [line["key"] for line in lines if line["kind"] == kind] for kind in ("fault", "convention", "note")}

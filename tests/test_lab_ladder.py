@@ -299,7 +299,8 @@ def test_an_arm_of_ones_own_is_taken_and_a_wrong_one_is_explained(lab: Watched) 
     page.locator("#own-right").fill("batchnorn")
     page.locator("#own-right").press("Enter")
     settle(page)
-    assert "batchnorn" in page.locator("#problem [lang=en]").text_content() and verdict(page) == before
+    assert "got batchnorn. Did you mean batch_norm" in page.locator("#problem [lang=en]").text_content() and verdict(page) == before
+    assert page.locator("[name=right]").input_value() == "n (g [c]):g=4" and page.locator("#own-right").input_value() == "batchnorn"
     assert re.search("422", " ".join(lab.complaints))  # the browser's own line about the refused request
     lab.complaints.clear()
 

@@ -54,10 +54,11 @@ def test_a_page_is_light_and_everything_on_it_comes_from_here(lab: Watched, path
     assert len(bodies) >= 4 and sum(bodies) < MOST_BYTES
 
 
-def test_the_largest_ladder_is_light_too(lab: Watched) -> None:
+@pytest.mark.parametrize("query", ["?layers=20", "?layers=64", "?left=bn&right=ln&layers=20&row=7"])
+def test_the_largest_ladders_are_light_too(lab: Watched, query: str) -> None:
     bodies: list[int] = []
     lab.page.on("response", lambda response: bodies.append(len(response.body())))
-    lab.open("/?layers=20")
+    lab.open("/" + query)
     lab.page.wait_for_load_state("networkidle")
     assert sum(bodies) < MOST_BYTES
 

@@ -17,7 +17,8 @@ import pytest
 
 import normlab as nl
 from commanding import Caller, finish, start
-from lab_server import ORIGIN, Client, serving
+from lab_server import ORIGIN, PATIENCE_S, Client, serving
+from normlab import lab
 from normlab.errors import ReadWriteError
 from normlab.formatting import ratio
 from normlab.lab import serving as ports
@@ -188,6 +189,14 @@ def test_the_next_free_port_is_taken_where_none_was_asked_for(
         assert one.getsockname()[1] not in (0, taken.getsockname()[1])
 
 
+@pytest.mark.parametrize(("lang", "words"), [("en", "port 8421 is in use, so this is port 8422"), ("ko", "포트 8421 쓰이고 있음")])
+def test_that_another_port_was_taken_is_said(call: Caller, monkeypatch: pytest.MonkeyPatch, lang: str, words: str) -> None:
+    monkeypatch.setattr(lab, "serve", lambda *given, ready, **more: ready("http://127.0.0.1:8422/", 8422))
+    said = call("lab", "--no-open", "--lang", lang)
+    assert said.out == "http://127.0.0.1:8422/\n" and words in said.err
+    assert "8421" not in call("lab", "--no-open", "--port", "8422").err
+
+
 def test_an_address_of_another_machine_cannot_be_served_on() -> None:
     with pytest.raises(ReadWriteError, match=r"192\.0\.2\.1"):  # kept free for documentation by RFC 5737
         ports.bound(0, "192.0.2.1")
@@ -197,6 +206,19 @@ def test_an_address_of_another_machine_cannot_be_served_on() -> None:
 def test_a_port_that_there_cannot_be_is_refused_with_the_limit(call: Caller, port: str) -> None:
     said = call("lab", "--no-open", "--port", port)
     assert said.code == 2 and "--port" in said.err
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["opened", "not opened"])
+def test_the_page_is_opened_in_a_browser_unless_that_is_not_wanted(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    shown = threading.Event()
+    monkeypatch.setattr(ports, "has_browser", lambda: True)
+    monkeypatch.setattr(ports.webbrowser, "open", lambda page: (opened.append(page), shown.set()))
+    monkeypatch.setattr(ports.Server, "run", lambda server, sockets: server._answers())
+    printed: list[str] = []
+    ports.serve(0, "127.0.0.1", open_browser=wanted, ready=lambda page, port: printed.append(page))
+    assert shown.wait(PATIENCE_S if wanted else 0) is wanted
+    assert opened == (printed if wanted else []) and len(printed) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to another process")

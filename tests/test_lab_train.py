@@ -157,13 +157,23 @@ def test_a_stream_that_broke_is_taken_up_again(page: Page) -> None:
     assert found[-1]["state"] == "finished" and "test-accuracy" in found[0]["fragments"]  # at first, all there is
 
 
+def test_glances_instead_of_a_stream_keep_a_race_and_bring_only_what_is_new(page: Page) -> None:
+    run = page.start(SMALL)
+    seen = until(lambda: (found := page.http.get(f"/api/train/{run}/now").json())["state"] == "finished" and found, "its end")
+    assert "verdict" in seen["fragments"]
+    assert page.http.get(f"/api/train/{run}/now?after={seen['number']}").json()["fragments"] == {}
+    assert page.http.get("/api/train/nobody/now").status_code == 404
+
+
 def test_divergence_ends_with_step_and_layer(page: Page) -> None:
-    run, messages = page.to_the_end({**SMALL, "activation": "relu", "lr": 1000.0})
+    run, messages = page.to_the_end({**SMALL, "activation": "relu", "lr": 1000.0, "seeds": 5})
     lines = [line["first_diverged"] for arm in saved(page, run)["arms"] for line in arm["grid"] if line["first_diverged"]]
     assert messages[-1]["state"] == "finished" and lines
     reasons = words(messages[-1]["fragments"]["reasons"])
     assert [one for one in lines if f"the first at step {one['step']}, in layer {one['layer']}" not in reasons] == []
     assert "was no number any more" in reasons
+    verdict = words(messages[-1]["fragments"]["verdict"])  # with one rate, of the same runs
+    assert [one for one in lines if f"the first at step {one['step']}, in layer {one['layer']}" not in verdict] == []
 
 
 def test_what_diverged_before_its_first_record_is_drawn_as_it_was_seen_until_then(page: Page) -> None:

@@ -112,9 +112,8 @@ def test_every_drawing_is_named_and_the_page_forbids_no_part_of_it(opened: Watch
     assert unnamed == 0 and page.locator("#race [style]").count() == 0
 
 
-def test_axe_finds_nothing_serious_before_during_and_after(opened: Watched) -> None:
+def test_axe_finds_nothing_serious_at_a_pause_and_at_the_end(opened: Watched) -> None:
     page = opened.open(SHORT + "&lr=1000")  # with the note that one rate is no comparison
-    assert list(faults(page)) == []
     page.locator("#race-step").click()
     page.wait_for_selector('[data-fragment="modes-table"] table', state="attached")
     assert list(faults(page)) == []
@@ -176,6 +175,22 @@ def test_who_wants_no_movement_gets_a_picture_a_second_at_most(browser: Any, lab
         changes = page.evaluate("window.changes")
         assert all(later - earlier >= 990 for earlier, later in pairwise(changes))
     until(lambda: not threads(), "the races of a closed page end")
+
+
+def test_more_pages_of_one_browser_than_it_has_connections_are_all_shown_their_race(opened: Watched) -> None:
+    many = LONG.replace("seeds=2", "seeds=10")  # so that the first still go on when the last begins
+    pages = [opened.open(many)] + [opened.page.context.new_page() for _ in range(7)]
+    for page in pages[1:]:
+        page.goto(opened.address + many)
+    for page in pages:
+        page.wait_for_selector("html.scripted")
+        press(page, "go")
+    for page in pages:
+        page.wait_for_selector(".counter")
+    shown = {page.locator("#race").get_attribute("data-state") for page in pages}
+    assert shown <= {"running", "waiting", "finished"} and "waiting" in shown
+    press(pages[-1], "stop")
+    state(pages[-1], "stopped")
 
 
 def test_without_script_the_page_says_so_and_has_the_command(browser: Any, lab_address: str) -> None:

@@ -98,5 +98,6 @@ def _said(outcome: str, arms: Sequence[Mapping[str, Any]], data: str, first: Seq
         "data": data, "name": sentences.label(best["method"]), "mean": f"{best['accuracy']['mean']:.3f}",
         "low": f"{best['accuracy']['low']:.3f}", "high": f"{best['accuracy']['high']:.3f}",
     }  # fmt: skip
-    ahead = outcome == "open" and best["method"] in first
-    return both(OUTCOMES["ahead" if ahead else outcome], **values)
+    if outcome == "open" and best["method"] in first:
+        outcome = "ahead"
+    return both(OUTCOMES[outcome], **values)

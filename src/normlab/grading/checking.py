@@ -13,7 +13,7 @@ from ..errors import ReadWriteError, UsageError
 from ..language import N_, translate
 from ..result import Result
 from .document import LIMIT_S, written
-from .loading import Target
+from .loading import Target, applied
 from .process import run
 from .reading import read
 
@@ -113,7 +113,7 @@ def _task(function: Any, as_: Any, backward: Any) -> tuple[dict[str, Any], Targe
     if module is not None and inside and isinstance(as_, str):
         named = None if backward is None else backward.__qualname__
         return {**base, "module": module, "name": name, "backward": named}, None, f"{module}.{name}"
-    return base, Target(name, function, backward, _source(function)), name
+    return base, Target(name, applied(function), backward, _source(function)), name
 
 
 def _importable(function: Any) -> str | None:

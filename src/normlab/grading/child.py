@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,6 +46,8 @@ def _grade(task: Mapping[str, Any], write: Any, target: Any) -> None:
     except Failed as problem:
         findings.check("runs", False)
         findings.fault(problem.key, **problem.fields)
+    except Exception as problem:  # theirs are caught where they are called: this one is ours
+        findings.defect("".join(traceback.format_exception(problem)))
     findings.done()
 
 

@@ -14,7 +14,7 @@ from .functions import differ, gradients_of, taken_roles
 from .loading import Target
 from .problems import Refused, failure
 from .quiet import quietly
-from .roles import ALIASES, SHOWN, Slot, arguments, known_names, slots
+from .roles import ALIASES, SHOWN, Slot, arguments, is_called, known_names, slots
 
 __all__ = ["ClassSubject"]
 
@@ -211,7 +211,7 @@ def _places(made: Any, names: tuple[str, ...]) -> Iterator[tuple[MutableMapping[
     inner = [v for n, v in own.items() if isinstance(v, dict) and not any(w in n.lower() for w in NOT_PARAMETERS)]
     for held in (own, *inner):
         for key in list(held):
-            if isinstance(key, str) and key.lower().strip("_") in names and held[key] is not None:
+            if isinstance(key, str) and is_called(key, names) and held[key] is not None:
                 yield held, key
 
 

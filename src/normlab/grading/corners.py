@@ -107,7 +107,8 @@ def _constant(subject: Subject, judged: Judged, settings: dict[str, Any], findin
     findings.check("constant", off <= SINGLE, worst=off, tolerance=SINGLE)
     if off > SINGLE and not {"eps_missing", "eps_added_to_quotient", "not_finite"} & findings.faults.keys():
         finite = bool(np.isfinite(found[1].y).all())
-        findings.fault("constant_noise" if finite else "constant_not_finite", {"worst": off})
+        key = "constant_noise" if finite else "constant_not_finite"
+        findings.fault(key, {"worst": off}, **judged.frame.pooled(asked.x.shape))
 
 
 def _far(subject: Subject, judged: Judged, settings: dict[str, Any], findings: Findings) -> None:
@@ -126,7 +127,8 @@ def _far(subject: Subject, judged: Judged, settings: dict[str, Any], findings: F
             near = _off(subject, judged, settings, dtype, ratio / 100, findings)
             key = "one_pass_variance" if _is_quadratic(off, near) else "far_mean_lost"
             evidence = {"worst": off, "ratio": ratio, "dtype": dtype}
-            findings.fault(key, evidence, ratio=f"{ratio:g}", dtype=dtype, off=f"{off:.1e}")
+            place = judged.frame.pooled(judged.pairs[0][0].x.shape)
+            findings.fault(key, evidence, ratio=f"{ratio:g}", dtype=dtype, off=f"{off:.1e}", **place)
             return
 
 

@@ -29,6 +29,9 @@ def written(
     refused = next((line for line in lines if line["kind"] == "refused"), None)
     if refused is not None:
         raise _refusal(refused["key"], refused["fields"], settings)
+    defect = next((line["what"] for line in lines if line["kind"] == "defect"), None)
+    if defect is not None:
+        raise RuntimeError(f"the grader failed:\n{defect}")
     facts: dict[str, Any] = {}
     for line in lines:
         facts |= line["fields"] if line["kind"] == "subject" else {}

@@ -61,6 +61,10 @@ class Findings:
         """The question could not be asked."""
         self._put("refused", key=key, fields=_plain(fields))
 
+    def defect(self, what: str) -> None:
+        """The grader itself failed."""
+        self._put("defect", what=what)
+
     def subject(self, **fields: Any) -> None:
         """What kind of thing is graded."""
         self._put("subject", fields=_plain(fields))

@@ -122,6 +122,18 @@ class Frame:
         found = next(named, "o" if "o" in self.axes else "c")
         return " ".join(name for name in found.split() if name != REST)
 
+    def pooled(self, shape: Shape) -> dict[str, Any]:
+        """The axes of x that are pooled whole, and whether one is split: what a line of code has to say."""
+        plan = self.plan(shape)
+        found, at = [], 0
+        for axis, size in enumerate(shape):
+            parts, covered = [at in plan.pooled], plan.split[at]
+            at += 1
+            while covered < size:
+                parts, covered, at = [*parts, at in plan.pooled], covered * plan.split[at], at + 1
+            found += [axis] if all(parts) else []
+        return {"axes": found, "split": len(plan.split) > len(plan.shape)}
+
     def broad(self, shape: Shape) -> Shape:
         """The shape in which weight and bias broadcast with x by themselves."""
         names = set(self.affine.replace("(", " ").replace(")", " ").split())

@@ -11,7 +11,7 @@ from .arrays import answered, copied, gradients, numbers, to_native
 from .asked import MODES, MOMENTUM, Answer, Asked, Gradients
 from .frames import parts_of
 from .loading import Target, names_used
-from .problems import Failed, failure
+from .problems import Failed, Refused, failure
 from .quiet import quietly
 from .roles import ALIASES, Slot, arguments, slots
 
@@ -42,15 +42,23 @@ class FunctionSubject:
     def __init__(self, target: Target, definition: Definition, framework: str) -> None:
         self.target, self.definition, self.framework = target, definition, framework
         self.slots = slots(target.function, definition, taken_roles(definition), target.name)
+        for needed in definition.inputs:
+            if needed.required and needed.where != "layer" and needed.name not in self.roles_by_name:
+                raise Refused("input_missing", name=target.name, input="|".join(ALIASES[needed.name]))
         self.by_gradients = framework == "torch" and "is_grad_enabled" in names_used(target.function)
         self.modes: tuple[Any, Any] = (True, False)
         self.broad: set[str] = set()  # the kinds of frames in which weight and bias must broadcast by themselves
         self.backward_slots = None if target.backward is None else self._backward_slots()
 
     @property
+    def roles_by_name(self) -> set[str]:
+        """The roles of its parameters."""
+        return {s.role for s in self.slots if s.role}
+
+    @property
     def roles(self) -> set[str]:
         """The roles that it takes, in a dictionary or by name."""
-        own = {s.role for s in self.slots if s.role} | ({"training"} if self.by_gradients else set())
+        own = self.roles_by_name | ({"training"} if self.by_gradients else set())
         return own | ({"eps", "momentum", "running_mean", "running_var", "training"} if "bundle" in own else set())
 
     @property

@@ -15,7 +15,7 @@ from typing import Any
 
 from .problems import Refused, failure
 
-__all__ = ["Target", "loaded", "names_used", "wants_torch"]
+__all__ = ["Target", "applied", "loaded", "names_used", "wants_torch"]
 
 NEAR = 3  # names that are suggested
 
@@ -74,7 +74,26 @@ def _named(module: ModuleType, name: str) -> Any:
         found = getattr(found, part)
     if not callable(found):
         raise Refused("not_callable", name=name, came=type(found).__name__)
-    return found
+    return applied(found)
+
+
+def applied(found: Any) -> Any:
+    """What is called: of torch's autograd functions `apply`, with the parameters of their forward."""
+    torch = sys.modules.get("torch")
+    if torch is None or not (isinstance(found, type) and issubclass(found, torch.autograd.Function)):
+        return found
+    made: Any = found
+    parameters = list(inspect.signature(made.forward).parameters.values())
+    signature = inspect.Signature(parameters[1:])  # without the context
+
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return made.apply(*bound.args)
+
+    apply.__signature__ = signature  # type: ignore[attr-defined]
+    apply.__name__ = found.__name__
+    return apply
 
 
 def wants_torch(function: Any) -> bool | None:

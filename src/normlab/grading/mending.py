@@ -170,7 +170,7 @@ def _other(key: str, fields: Mapping[str, Any], write: _Writer) -> str | None:
         constants = "alpha, scale = 1.6732632423543772, 1.0507009873554805"
         return f"{constants}\ny = scale * {write.np}.where(x > 0, x, alpha * {write.np}.expm1(x))"
     if key in SPECTRAL:
-        return "v = w.T @ u; v = v / norm(v); u = w @ v; u = u / norm(u); sigma = u @ w @ v"
+        return "sigma = u @ w @ v    # u and v by power iteration, each of length 1"
     line = OTHERS.get(key)
     array = "stack" if write.framework == "torch" else "asarray"
     return None if line is None else line.format(np=write.np, array=array)

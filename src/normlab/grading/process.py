@@ -1,8 +1,8 @@
 """Grades in a process of its own with a time limit, whatever somebody's code does: loop, exit, crash, chatter.
 
 A file, or a function that can be imported by name, goes into a fresh process. One that cannot (a notebook's, a closure)
-goes into a fork of this process, which has it already; where there is no fork, into a thread, which can be given up but
-not ended.
+goes into a fork of this process, which has it already; where there is no fork, or a GPU is open, into a thread, which
+can be given up but not ended.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def run(task: Mapping[str, Any], timeout: float, target: Any = None) -> Ended:
         Path(path).touch()
         if target is None:
             ended, printed = _fresh(task, path, folder, timeout)
-        elif hasattr(os, "fork"):
+        elif hasattr(os, "fork") and not _holds_a_gpu():
             ended, printed = _forked(task, path, timeout, target)
         else:
             ended, printed = _threaded(task, path, timeout, target)
@@ -73,6 +73,12 @@ def run(task: Mapping[str, Any], timeout: float, target: Any = None) -> Ended:
         ended = "exit 0"
     text = printed.text.decode("utf-8", errors="replace")[:MOST_PRINTED]
     return Ended(lines, ended, text, printed.count)
+
+
+def _holds_a_gpu() -> bool:
+    """Whether torch has a CUDA device open: neither it nor the gradients that run on its threads outlive a fork."""
+    torch = sys.modules.get("torch")
+    return torch is not None and bool(torch.cuda.is_initialized())
 
 
 def _read(path: str) -> Iterator[dict[str, Any]]:

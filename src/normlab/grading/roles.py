@@ -12,7 +12,7 @@ from ..definition import Definition
 from ..notation import REST
 from .problems import Refused
 
-__all__ = ["ALIASES", "SHOWN", "Slot", "alias_of", "arguments", "is_bundle", "known_names", "slots"]
+__all__ = ["ALIASES", "SHOWN", "Slot", "alias_of", "arguments", "is_bundle", "is_called", "known_names", "slots"]
 
 ALIASES = {
     "weight": ("gamma", "weight", "scale", "w", "g", "gain", "weights"),
@@ -61,8 +61,13 @@ def alias_of(name: str, definition: Definition) -> str | None:
         return f"option:{options[name]}"
     if name in {s.name for s in definition.states} - {"running_mean", "running_var"}:
         return f"state:{name}"
-    lower = name.lower()
-    return next((role for role, names in ALIASES.items() if lower in names), None)
+    return next((role for role, names in ALIASES.items() if is_called(name, names)), None)
+
+
+def is_called(name: str, names: Iterable[str]) -> bool:
+    """Whether `name` is one of `names`, however it is spelled: runningMean, _running_mean."""
+    bare = name.lower().replace("_", "")
+    return any(bare == other.replace("_", "") for other in names)
 
 
 def is_bundle(name: str) -> bool:
@@ -101,7 +106,7 @@ def _slot(p: Parameter, definition: Definition, allowed: set[str], who: str) -> 
         role = "layout"  # this library's own
     if role is None and "bundle" in allowed and is_bundle(p.name):
         role = "bundle"
-    if role is None and "channels" in allowed and p.name.lower() in CHANNELS:
+    if role is None and "channels" in allowed and is_called(p.name, CHANNELS):
         role = "channels"
     if role is None and "channels" in allowed and p.default is Parameter.empty and p.name.lower() in RANK:
         role = "rank"

@@ -68,6 +68,7 @@ FAULTS = {
     ),
     "running_statistics_replaced": N_("The batch's statistics replace the running ones: momentum is not applied."),
     "running_statistics_moved_in_evaluation": N_("Evaluation moves the running statistics; only training may."),
+    "running_unknown": N_("In training these move, but by no rule that I know: {names}."),
     "running_root": N_("The running variance is fed with the standard deviation."),
     "momentum_reversed": N_(
         "The momentum is the wrong way round: the new value gets the weight 1 - momentum. In PyTorch and here"
@@ -196,6 +197,10 @@ NOTES = {
     "no_running_statistics": N_("It takes no running statistics, so evaluation is not judged."),
     "no_evaluation": N_("It cannot be told to evaluate (no parameter such as training), so evaluation is not judged."),
     "no_backward": N_("No backward was given, so none is judged (--backward FUNCTION, or a method backward)."),
+    "gradient_only_here": N_(
+        "On {kind} input ({layout}) {of} is not summed over all axes, so the backward is judged on the "
+        "smaller input only."
+    ),
     "constant_state": N_(
         "On the way back its state counts as a constant ({names}), so the backward is not judged by "
         "differences."
@@ -213,6 +218,7 @@ REFUSALS = {
     ),
     "no_such_function": N_("{file}: there is no {name} in it."),
     "not_callable": N_("{name}: a function or a class is required, got {came}."),
+    "input_missing": N_("{name}: a parameter for what this method is given besides x is required: {input}."),
     "further_input": N_(
         "{name}: a layer of this method takes a further input ({input}), which is not asked here. "
         "Give a function of x, weight and bias."

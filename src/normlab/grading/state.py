@@ -16,6 +16,7 @@ from .mistakes import EVALUATION
 from .naming import Observation, explain
 from .problems import Failed
 from .recipe import compute, right, statistics
+from .roles import ALIASES
 from .truth import draw, given_of
 
 __all__ = ["examine"]
@@ -69,7 +70,13 @@ def _update(subject: Subject, judged: Judged, findings: Findings) -> None:
         name: _moved(name, old, batch[name], answer, subject, tolerance)
         for name, old in zip(("running_mean", "running_var"), asked.running, strict=True)
     }
-    _report(subject, moved, findings)
+    strange = [name for name, old in zip(moved, asked.running, strict=True) if _changed(name, old, answer)]
+    _report(subject, moved, strange, judged.is_right, findings)
+
+
+def _changed(name: str, old: np.ndarray, answer: Answer) -> bool:
+    """Whether something that may be this running statistic is not what it was."""
+    return any(sure and difference(now, old) > SINGLE for now, sure in _candidates(name, old, answer))
 
 
 def _moved(
@@ -77,13 +84,15 @@ def _moved(
 ) -> Moved | None:
     """What became of one running statistic: None where nothing of its shape moved towards the batch's."""
     best: Moved | None = None
-    for now in _candidates(name, old, answer):
+    for now, sure in _candidates(name, old, answer):
         for kind, new in batch.items():
             d = new - old
             share = float((d * (now - old)).sum() / (d * d).sum())
             off = float(np.max(np.abs(now - old - share * d), initial=0.0))
             if off > tolerance * float(np.max(np.abs(d))) or abs(share) < 1e-3:
                 continue
+            if not sure and abs(share - 1) < 1e-6:
+                continue  # the batch's own, kept for the way back
             if best is None or _oddness(share) < _oddness(best.share):
                 best = Moved(share, kind)
     return best
@@ -94,30 +103,44 @@ def _oddness(share: float) -> float:
     return min(abs(share - MOMENTUM), abs(share - (1 - MOMENTUM))) + (abs(share - 1) < 1e-6)
 
 
-def _candidates(name: str, old: np.ndarray, answer: Answer) -> Iterator[np.ndarray]:
-    """Where a new value may be: in the place of the old one, or in what was returned."""
+def _candidates(name: str, old: np.ndarray, answer: Answer) -> Iterator[tuple[np.ndarray, bool]]:
+    """Where a new value may be: in the place of the old one, or in what was returned; False: deep inside."""
     kept = answer.after.get(name)
-    if kept is not None and kept.size == old.size:
-        yield kept.reshape(old.shape).astype(np.float64)
-    for a in _flat(answer.rest):
+    places = [(kept, True), *_flat(answer.rest, True)]
+    for a, sure in places:
         found = copied(a)
-        if found is not None and found.size == old.size and found.ndim <= 4:
-            yield found.reshape(old.shape).astype(np.float64)
+        if found is not None and found.size == old.size:
+            yield found.reshape(old.shape).astype(np.float64), sure
 
 
-def _flat(values: Any) -> Iterator[Any]:
-    for value in values.values() if isinstance(values, dict) else values:
+def _flat(values: Any, sure: bool) -> Iterator[tuple[Any, bool]]:
+    """Every value in nested tuples and dictionaries; sure at the top, and under a name of running statistics."""
+    for name, value in values.items() if isinstance(values, dict) else ((None, v) for v in values):
+        named = str(name).lower() in (*ALIASES["running_mean"], *ALIASES["running_var"])
         if isinstance(value, tuple | list | dict):
-            yield from _flat(value)
+            yield from _flat(value, False)
         else:
-            yield value
+            yield value, sure or named
 
 
-def _report(subject: Subject, moved: dict[str, Moved | None], findings: Findings) -> None:
-    still = [name for name, one in moved.items() if one is None]
-    findings.check("running", not still, found=", ".join(f"{n} {m.share:.3g}" for n, m in moved.items() if m))
+def _report(
+    subject: Subject, moved: dict[str, Moved | None], strange: Sequence[str], is_right: bool, findings: Findings
+) -> None:  # fmt: skip
+    """The faults of the update; where the output is wrong already, strange statistics are no news."""
+    before = len(findings.faults)
+    still = [name for name, one in moved.items() if one is None and name not in strange]
+    lost = [name for name, one in moved.items() if one is None and name in strange]
     if still:
         findings.fault("running_statistics_not_updated", names=", ".join(still))
+    if lost and is_right:
+        findings.fault("running_unknown", names=", ".join(lost))
+    _rules(subject, moved, findings)
+    passed = len(findings.faults) == before if is_right or not lost else None
+    findings.check("running", passed, found=", ".join(f"{n} {m.share:.3g}" for n, m in moved.items() if m))
+
+
+def _rules(subject: Subject, moved: dict[str, Moved | None], findings: Findings) -> None:
+    """By which rule they move."""
     mean, var = moved["running_mean"], moved["running_var"]
     one = mean or var
     if one is not None:

@@ -66,8 +66,7 @@ def _shares(one: Judged) -> dict[str, Any]:
         "which": _which(recipe, plan),
         "got": _line(names, centre if centre is not None and centre != plan.pooled else spread),
         "right": _line(names, plan.pooled),
-        "axes": [a for a, pooled in _whole(one.frame, plan) if pooled], "split": len(plan.split) > len(plan.shape),
-        "layout": one.frame.line,
+        "layout": one.frame.line, **one.frame.pooled(plan.shape),
     }  # fmt: skip
 
 
@@ -88,20 +87,6 @@ def _axis_names(frame: Frame, split: Sequence[str]) -> list[str]:
 def _line(names: Sequence[str], pooled: Sequence[int]) -> str:
     words = [f"[{n}]" if k in pooled else n for k, n in enumerate(names)]
     return " ".join(words).replace("] [", " ")
-
-
-def _whole(frame: Frame, plan: Plan) -> list[tuple[int, bool]]:
-    """Every axis of x and whether it is pooled."""
-    found, at = [], 0
-    for axis in range(len(plan.shape)):
-        size = 1
-        parts: list[bool] = []
-        while size < plan.shape[axis] or not parts:
-            size *= plan.split[at]
-            parts.append(at in plan.pooled)
-            at += 1
-        found.append((axis, all(parts)))
-    return found
 
 
 def _unknown(one: Judged, subject: Subject, findings: Findings) -> None:

@@ -102,10 +102,12 @@ class Field:
         if self.numbers is not None and isinstance(value, int | float) and not math.isnan(value):
             inside = min(max(value, self.numbers.low), self.numbers.high)
             return round(inside) if self.numbers.whole else float(inside)
-        if isinstance(value, str):
-            names = getattr(self.constraint, "names", getattr(self.constraint, "values", ()))
-            return next(iter(near(value, [name for name in names if isinstance(name, str)], 1)), self.default)
-        return self.default
+        return next(iter(self.near(value)), self.default)
+
+    def near(self, value: Any) -> list[str]:
+        """The names that look most like one that is none, best first."""
+        names = getattr(self.constraint, "names", getattr(self.constraint, "values", ()))
+        return near(value, [name for name in names if isinstance(name, str)]) if isinstance(value, str) else []
 
 
 def defaults(fields: Sequence[Field]) -> State:
@@ -144,8 +146,7 @@ def check(fields: Sequence[Field], given: Mapping[str, Any]) -> State:
             raise RefusedError(both("unknown setting {name}. Known: {known}.", name=clipped(name), known=known))
         value = field.typed(came)
         if not field.constraint.accepts(value):
-            values = {"name": name, "limit": field.limit, "came": clipped(came)}
-            raise RefusedError(both("{name} must be {limit}, got {came}.", **values))
+            raise RefusedError(_refusal(field, came))
         state[name] = value
     return state
 
@@ -170,6 +171,15 @@ def clipped(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = "".join(sign if sign.isprintable() else "·" for sign in text[: SHOWN_LETTERS + 1])
     return text if len(text) <= SHOWN_LETTERS else text[:SHOWN_LETTERS] + "…"
+
+
+def _refusal(field: Field, came: Any) -> Text:
+    """Which setting, what it may be, what came and, of names, what may have been meant."""
+    name = {lang: label if label == field.name else f"{label} ({field.name})" for lang, label in field.label.items()}
+    said = both("{name} must be {limit}, got {came}.", name=name, limit=field.limit, came=clipped(came))
+    close = field.near(came)
+    more = both(" Did you mean {names}?", names=", ".join(close)) if close else dict.fromkeys(said, "")
+    return {lang: said[lang] + more[lang] for lang in said}
 
 
 def _number(text: str, whole: bool) -> Any:

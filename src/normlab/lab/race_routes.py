@@ -1,4 +1,8 @@
-"""The routes of a race: begin it, look on, play, pause, step and stop it, take its report home."""
+"""The routes of a race: begin it, look on, play, pause, step and stop it, take its report home.
+
+Looking on is a stream of server-sent events. A browser keeps six connections to a server at most, so a page that is one
+too many glances instead, again and again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from ..language import LANGUAGES, both
 from .guarding import problem
-from .racing import ENDED, LiveRace, Races
+from .racing import ENDED, LiveRace, Races, Standing
 from .turns import FullError
 
 if TYPE_CHECKING:
@@ -62,6 +66,15 @@ def race_routes(view: Train, races: Races, compute: Computing) -> list[BaseRoute
         race = races.find(request.path_params["run"])
         return problem(request.scope, 404, _unknown()) if race is None else Watching(race)
 
+    async def glance(request: Request) -> Response:
+        race = races.find(request.path_params["run"])
+        if race is None:
+            return problem(request.scope, 404, _unknown())
+        race.glanced()
+        standing, fragments = race.latest
+        known = request.query_params.get("after") == str(standing.number)
+        return JSONResponse({**_told(standing, {} if known else fragments), "number": standing.number})
+
     async def save(request: Request) -> Response:
         race = races.find(request.path_params["run"])
         document = None if race is None else race.standing.document
@@ -74,6 +87,7 @@ def race_routes(view: Train, races: Races, compute: Computing) -> list[BaseRoute
     return [
         Route("/api/train/start", start, methods=["POST"]),
         Route("/api/train/{run}/events", events),
+        Route("/api/train/{run}/now", glance),
         Route("/api/train/{run}/{verb}", order, methods=["POST"]),
         Route("/save/train/{run}", save),
     ]
@@ -105,7 +119,7 @@ class Watching(StreamingResponse):
             changed = {name: html for name, html in fragments.items() if sent.get(name) != html}
             if changed or standing.state in ENDED:
                 sent |= changed
-                yield _message({"state": standing.state, "step": standing.step, "fragments": changed})
+                yield f"data: {json.dumps(_told(standing, changed), ensure_ascii=False)}\n\n"
             if standing.state in ENDED:
                 return
             told_at = time.monotonic() if standing.step else 0.0  # the first point comes as soon as it is there
@@ -116,8 +130,8 @@ class Watching(StreamingResponse):
             await asyncio.sleep(max(0.0, BETWEEN_S - (time.monotonic() - told_at)))
 
 
-def _message(content: Mapping[str, Any]) -> str:
-    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+def _told(standing: Standing, fragments: Mapping[str, str]) -> dict[str, Any]:
+    return {"state": standing.state, "step": standing.step, "fragments": fragments}
 
 
 def _report(document: Mapping[str, Any], lang: str) -> str:

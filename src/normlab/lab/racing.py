@@ -28,7 +28,7 @@ KEPT = 24  # races that have ended, with their documents
 FIRST_STEPS = 10  # each of which is looked at: what diverges does it soon
 BETWEEN_S = 0.2  # two pictures: as fast as somebody can look
 UNWATCHED_S = 2.0  # a stream that broke is taken up again within that
-UNCLAIMED_S = 10.0  # from the start to the first watcher
+UNCLAIMED_S = 5.0  # from the start to the first watcher; and between two glances
 PATIENCE_S = 60.0  # of those in line with somebody who pauses
 ASLEEP_S = 0.5  # between two looks at who watches
 
@@ -125,6 +125,11 @@ class LiveRace:
             with self._moved:
                 self._watchers.discard(wake)
                 self._alone_since, self._patience = time.monotonic(), UNWATCHED_S
+
+    def glanced(self) -> None:
+        """Somebody looked once, and will look again before long."""
+        with self._moved:
+            self._alone_since, self._patience = time.monotonic(), UNCLAIMED_S
 
     @property
     def latest(self) -> tuple[Standing, Mapping[str, str]]:

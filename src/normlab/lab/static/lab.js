@@ -136,7 +136,10 @@ async function answer(wanted) {
   const question = { state: wanted.state, quick: wanted.quick, lang: language(), before, folded };
   const found = await post(form.dataset.api, question);
   one("problem").replaceChildren(...(found.error ? said(found.said) : []));
-  if (found.error) return;
+  if (found.error) { // what was written beside a list is still there to be mended; the list shows what is drawn
+    for (const list of all("select", form)) if (!wanted.quick) set(list, settled[list.name]);
+    return;
+  }
   if (!wanted.quick && changed) ghost = settled;
   if (!wanted.quick) settled = wanted.state;
   show(found, wanted);

@@ -11,7 +11,6 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const CALM_MS = 1000; // between two pictures for whom movement disturbs
 
 let run = null; // the race's id
-let stream = null;
 let now = "ready";
 let asked = ""; // the settings of the race, as text
 let starting = false;
@@ -69,26 +68,66 @@ race.addEventListener("focusout", () => Object.keys(waiting).length && setTimeou
 
 // The race.
 
-function look(id) {
-  stream = new EventSource(`/api/train/${id}/events`);
-  stream.addEventListener("message", ({ data }) => {
-    const found = JSON.parse(data);
-    put(found.fragments, found.state);
-    keys(found.state);
-    if (now === "ended") end(found.state);
-  });
+// A browser keeps six connections to a server at most, for all its pages: four of them may be streams.
+const STREAMS = 4;
+const GLANCE_MS = 700;
+
+/** What gives the place of a stream back; null where this browser's other pages have them all. */
+async function claim() {
+  if (!navigator.locks) return () => {};
+  for (let k = 0; k < STREAMS; k++) {
+    const free = await new Promise((resolve) => {
+      const hold = (lock) => (lock ? new Promise((release) => resolve(release)) : resolve(null));
+      navigator.locks.request(`normlab-stream-${k}`, { ifAvailable: true }, hold);
+    });
+    if (free) return free;
+  }
+  return null;
+}
+
+async function look(id) {
+  const free = await claim();
+  if (!free) return glance(id);
+  const stream = new EventSource(`/api/train/${id}/events`);
+  const close = () => {
+    stream.close();
+    free();
+  };
+  stream.addEventListener("message", ({ data }) => tell(id, JSON.parse(data)) || close());
   stream.addEventListener("error", () => {
-    if (stream?.readyState !== EventSource.CLOSED) return; // it tries again by itself
-    complain();
-    keys("left");
+    if (stream.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    close();
+    lose();
   });
 }
 
-function end(how) {
-  stream.close();
-  stream = null;
-  one("race-save").hidden = how !== "finished";
+async function glance(id) {
+  for (let after = 0, going = true; going; await new Promise((rest) => setTimeout(rest, GLANCE_MS))) {
+    try {
+      const found = await (await fetch(`/api/train/${id}/now?after=${after}`)).json();
+      if (found.error) return lose();
+      going = tell(id, found);
+      after = found.number;
+    } catch {
+      return lose();
+    }
+  }
+}
+
+function lose() {
+  complain();
+  keys("left");
+}
+
+/** Show what was told of a race; whether there is more to come. */
+function tell(id, found) {
+  if (id !== run) return false;
+  put(found.fragments, found.state);
+  keys(found.state);
+  if (now !== "ended") return true;
+  one("race-save").hidden = found.state !== "finished";
   one("race-save").querySelector("a").href = `/save/train/${run}?lang=${language()}`;
+  return false;
 }
 
 /** What was shown stays, folded away, and the places are empty for the next race. */
