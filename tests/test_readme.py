@@ -236,8 +236,18 @@ def test_the_pictures_are_what_is_drawn_now() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
+def test_three_views_of_the_lab_are_shown_small_and_in_the_readers_language(lang: str) -> None:
+    shown = re.findall(r"!\[[^\]]{20,}\]\(docs/lab-(\w+)\.(ko\.)?png\)", readme(lang))
+    assert sorted(name for name, _ in shown) == ["ladder", "share", "train"]
+    for name, end in shown:
+        path = ROOT / "docs" / f"lab-{name}.{end}png"
+        assert bool(end) == (lang == "ko") and path.stat().st_size < PICTURE_BYTES
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_picture_is_small_text_is_text_and_its_ground_is_its_own(lang: str) -> None:
-    (link,) = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", readme(lang))
+    (link,) = re.findall(r"!\[[^\]]*\]\(([^)]+\.svg)\)", readme(lang))
     path = ROOT / link
     assert path.stat().st_size < PICTURE_BYTES
     root = ElementTree.fromstring(path.read_text(encoding="utf-8"))

@@ -24,8 +24,8 @@ OUTCOMES = {
         "seeds do not tell it from the advice. More seeds may."
     ),
     "ahead": N_(
-        "Trained on {data}, it stays open: the advice, {name}, is best on average, accuracy {mean} [{low}, {high}], but "
-        "these seeds do not tell it from the next. More seeds may."
+        "Trained on {data}, it stays open: the advice, {name}, is best on average, accuracy {mean} [{low}, {high}], "
+        "but these seeds do not tell it from the next. More seeds may."
     ),
 }
 DENSE_NETS = ("mlp", "sigmoid_mlp", "rnn", "transformer")

@@ -129,7 +129,8 @@ def _spread_seeds(grid: dict[str, Any], fixed: dict[str, Any], source: str) -> N
     many, first = fixed.pop("seeds"), fixed.pop("seed", 0)
     whole = all(type(number) is int for number in (many, first))
     if not whole or not 1 <= many <= MOST_SEEDS or first < 0:
-        raise UsageError(f"{source}: seeds must be one whole number from 1 to {MOST_SEEDS} in [fixed], got {many!r}.", hint=hint)
+        wanted = f"seeds must be one whole number from 1 to {MOST_SEEDS} in [fixed]"
+        raise UsageError(f"{source}: {wanted}, got {many!r}.", hint=hint)
     grid["seed"] = list(range(first, first + many))
 
 
