@@ -44,7 +44,8 @@ class FunctionSubject:
         self.slots = slots(target.function, definition, taken_roles(definition), target.name)
         for needed in definition.inputs:
             if needed.required and needed.where != "layer" and needed.name not in self.roles_by_name:
-                raise Refused("input_missing", name=target.name, input="|".join(ALIASES[needed.name]))
+                names = ALIASES.get(needed.name, (needed.name,))
+                raise Refused("input_missing", name=target.name, input="|".join(names))
         self.by_gradients = framework == "torch" and "is_grad_enabled" in names_used(target.function)
         self.modes: tuple[Any, Any] = (True, False)
         self.broad: set[str] = set()  # the kinds of frames in which weight and bias must broadcast by themselves

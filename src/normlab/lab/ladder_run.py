@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -80,4 +81,5 @@ def _arguments(state: State, quick: bool) -> dict[str, Any]:
 
 @lru_cache(KEPT)
 def _document(arms: tuple[str, ...], arguments: tuple[tuple[str, Any], ...]) -> Document:
-    return run(list(arms), **dict(arguments)).to_dict()
+    found: Document = json.loads(run(list(arms), **dict(arguments)).to_json())  # a third of the time of a deep copy
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import os
 import secrets
@@ -56,6 +57,7 @@ def serve(
     """See `normlab.lab.serve`."""
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     app = application(token=token, hosts=(*LOOPBACK, host))  # first: it loads what `one_thread` must find
+    gc.freeze()  # what was loaded stays: looking through it again and again would hold up a slider
     with bound(port, host) as one, one_thread():
         found = one.getsockname()[1]
         page = link(host, found, token=token, lang=lang)

@@ -116,7 +116,6 @@ export async function ask(quick = false, keep = true) {
     } catch {
       one("problem").replaceChildren(...one("lost").cloneNode(true).childNodes);
     }
-    await new Promise(requestAnimationFrame);
   }
   underWay = false;
   output.removeAttribute("aria-busy");
