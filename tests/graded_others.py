@@ -336,6 +336,17 @@ def spectral(w, u, steps=1):
     return w / (u @ rows @ v), u
 
 
+@right("sn", conventions=["vector_not_renewed"])
+def spectral_of_the_paper(w, u, steps=1):
+    flat = w.reshape(w.shape[0], -1)
+    for _ in range(steps):
+        right_vector = flat.T @ u
+        right_vector = right_vector / np.sqrt((right_vector**2).sum())
+        u = flat @ right_vector
+        u = u / np.sqrt((u**2).sum())
+    return w / np.einsum("o,oi,i", u, flat, right_vector), u
+
+
 @planted("sn", "frobenius_norm")
 def spectral_frobenius(w, u, steps=1):
     return w / np.linalg.norm(w), u

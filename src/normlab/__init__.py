@@ -18,21 +18,31 @@ _WHERE = {
     "check": "grading",
     "compare": "experiments.compare",
     "data": None,
+    "fold": "surgery.folding",
+    "freeze": "surgery.freezing",
     "functional": None,
     "init": "initialization",
     "jax": None,
+    "keep_norms_fp32": "surgery.precision",
     "list_methods": "registry",
     "method": "registry",
+    "migrate_reparam": "surgery.migrating",
     "mlx": None,
     "normalize": "functional",
     "numpy": None,
+    "param_groups": "surgery.grouping",
+    "recalibrate": "surgery.recalibrating",
     "shares": "sharing",
+    "stats_frozen": "surgery.freezing",
     "torch": None,
     "train": "experiments.train",
     "NormlabError": "errors",
 }
 # `from normlab import *` fetches each of these, and of these packages some may be missing.
-_OPTIONAL = {"adopt", "jax", "mlx", "torch"}
+_OPTIONAL = {
+    "adopt", "fold", "freeze", "jax", "keep_norms_fp32", "migrate_reparam", "mlx",
+    "param_groups", "recalibrate", "stats_frozen", "torch",
+}  # fmt: skip
 __all__ = sorted(_WHERE.keys() - _OPTIONAL)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from .findings import DOUBLE, SINGLE, difference
 from .frames import Frame
 from .mistakes import FORWARD
 from .naming import EPS, Explanation, Observation, explain
-from .particular import alternatives
+from .particular import alternatives, other_ways
 from .problems import Failed
 from .recipe import Recipe, right
 from .truth import draw, given_of, is_recipe, questions, settled, truth
@@ -62,6 +62,7 @@ class Judged:
     pairs: list[tuple[Asked, Answer]] = field(default_factory=list)
     explanation: Explanation | None = None
     named: tuple[str, dict[str, Any]] | None = None  # of a method given by a forward
+    way: str | None = None  # the convention of others by which its output is right
     failed: Failed | None = None
     worst: float = 0.0
 
@@ -190,16 +191,26 @@ def _explain_forward(judged: Judged, definition: Definition) -> None:
     if judged.worst <= DOUBLE:
         judged.explanation = _plain(judged.worst)
         return
+    for key, compute in other_ways(definition):
+        off = _off(judged, compute)
+        if off <= DOUBLE:
+            judged.way, judged.explanation, judged.frame = key, _plain(off), replace(judged.frame, way=compute)
+            return
     for tolerance in (DOUBLE, SINGLE):
         for key, fields, compute in alternatives(definition):
-            with np.errstate(all="ignore"):
-                off = max(difference(answer.y, compute(asked)) for asked, answer in judged.pairs)
+            off = _off(judged, compute)
             if off <= tolerance:
                 judged.named, judged.explanation = (key, fields), _plain(off)
                 return
         if judged.worst <= SINGLE:
             judged.explanation = replace(_plain(judged.worst), single=True)
             return
+
+
+def _off(judged: Judged, compute: Callable[[Asked], np.ndarray]) -> float:
+    """How far the answers are from what `compute` makes of the questions."""
+    with np.errstate(all="ignore"):
+        return max(difference(answer.y, compute(asked)) for asked, answer in judged.pairs)
 
 
 def _plain(worst: float) -> Explanation:

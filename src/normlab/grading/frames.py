@@ -6,7 +6,7 @@ Equal sizes would hide an axis taken for another; a set of one has no variance t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,6 +51,7 @@ class Frame:
     axes: tuple[str, ...]
     other: bool  # the axes stand in another order than the definition's
     square: bool = False  # all sizes equal: a statistic on the wrong axis broadcasts there
+    way: Callable[[Any], Any] | None = None  # what is right for whoever follows a convention of others
 
     @property
     def known(self) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from ..methods.selu import ALPHA, SCALE
 from .asked import Asked
 from .truth import forward
 
-__all__ = ["alternatives"]
+__all__ = ["alternatives", "other_ways"]
 
 Alternative = tuple[str, dict[str, Any], Callable[[Asked], np.ndarray]]
 DIGITS = range(7, 1, -1)  # how many digits of a constant somebody may have kept
@@ -33,6 +33,22 @@ def alternatives(definition: Definition) -> Iterator[Alternative]:
         yield from _activation()
     if definition.role == "weight":
         yield from _spectral()
+
+
+def other_ways(definition: Definition) -> Iterator[tuple[str, Callable[[Asked], np.ndarray]]]:
+    """Key of a convention of others, and what it computes: as right as ours."""
+    if definition.role == "weight" and "steps" in {o.name for o in definition.options}:
+        yield "vector_not_renewed", _by_last_pair
+
+
+def _by_last_pair(asked: Asked) -> np.ndarray:
+    """A step gives v of u, then u of v, and sigma is u W v at once. Source: arXiv 1802.05957, algorithm 1."""
+    w = asked.x.reshape(len(asked.x), -1).astype(np.float64)
+    u = v = np.asarray(asked.states["u"], np.float64).reshape(-1)
+    for _ in range(max(int(asked.options.get("steps", 1)), 1)):
+        v = w.T @ u / np.linalg.norm(w.T @ u)
+        u = w @ v / np.linalg.norm(w @ v)
+    return np.asarray(asked.x.astype(np.float64) / (u @ w @ v))
 
 
 def _with(changes: Mapping[str, Any]) -> Callable[[Asked], np.ndarray]:

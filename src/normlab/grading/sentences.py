@@ -187,6 +187,10 @@ CONVENTIONS = {
         "The running variance takes the variance divided by n, as Keras and Flax do; PyTorch and this library"
         " take n - 1."
     ),
+    "vector_not_renewed": N_(
+        "sigma is u W v with the v that the new u was made of, as in the paper and in Flax; PyTorch and this library "
+        "make v anew from that u first."
+    ),
 }  # fmt: skip
 
 NOTES = {

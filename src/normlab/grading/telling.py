@@ -29,6 +29,8 @@ def tell(one: Judged, definition: Definition, subject: Subject, findings: Findin
         return
     if found.single:
         findings.fault("single_precision", {"worst": found.worst}, worst=f"{found.worst:.0e}")
+    if one.way is not None:
+        findings.convention(one.way)
     if one.named is not None:
         findings.fault(one.named[0], {"agrees_to": found.worst, "layout": one.frame.line}, **one.named[1])
     tiny = "eps_missing" in found.keys and _has_tiny_eps(subject, one)

@@ -105,6 +105,8 @@ def given_of(asked: Asked, eps: float) -> Given:
 
 def truth(asked: Asked, eps: float) -> np.ndarray:
     """The right output, in float64."""
+    if asked.frame.way is not None:
+        return np.asarray(asked.frame.way(asked))
     d = asked.frame.definition
     given = given_of(asked, eps)
     if d.forward is None and (given.running is None or given.training):

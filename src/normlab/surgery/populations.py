@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -22,17 +21,17 @@ from ..calling import RUNNING
 from ..errors import NonFiniteError, ShapeError
 from ..fitting import fit, mask_shapes
 from ..pattern import names_of
-from ..torch.distributed import shares_batches
 from .recognizing import Refused
-from .running import frozen_by_class, is_frozen
+from .running import is_frozen, shared_by_class
+from .trying import tried
 
 __all__ = ["Moments", "Population", "population_of", "wide"]
 
 
 class Moments(NamedTuple):
-    """The size, mean and sum of squares about it, of each set; for sets of one sample the sums of means and variances."""
+    """Of each set the size, mean, and sum of squares about it; or number, mean and sum of what samples have each."""
 
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     mean: Tensor
     square: Tensor
 
@@ -44,8 +43,8 @@ class Moments(NamedTuple):
         count = self.count + other.count
         share = other.count / count.clamp(min=1.0)
         away = other.mean - self.mean
-        square = self.square + other.square
-        return Moments(count, self.mean + away * share, square + away * away * self.count * share if between else square)
+        apart = away * away * self.count * share if between else 0.0
+        return Moments(count, self.mean + away * share, self.square + other.square + apart)
 
 
 Read = Callable[..., Moments]
@@ -80,7 +79,7 @@ class Population:
                 hint="Nothing was changed. Leave that batch out, or look for the layer where it begins.",
             )
         with self.lock:
-            if module.training and float(found.count.max()) == 1.0 and self.between and not _shares(module):
+            if module.training and float(found.count.max()) == 1.0 and self.between and not shared_by_class(module):
                 raise ShapeError(
                     f"recalibrate: {self.who} was given x of shape {tuple(x.shape)}, 1 value in each set, and in "
                     "training that less its own mean is 0.",
@@ -121,13 +120,6 @@ def wide(x: Tensor) -> Tensor:
     return x.to(torch.float32 if x.device.type == "mps" else torch.float64)
 
 
-def _shares(module: torch.nn.Module) -> bool:
-    """Whether the sets go on in other processes, so that how large they are is not seen here."""
-    if isinstance(module, face.Layer):
-        return module.together is not None and module.together.group is not None
-    return isinstance(module, SyncBatchNorm) and torch.distributed.is_initialized()
-
-
 def population_of(path: str, module: torch.nn.Module) -> Population:
     """How a layer's population is measured. Raises Refused."""
     if is_frozen(module):
@@ -141,7 +133,7 @@ def population_of(path: str, module: torch.nn.Module) -> Population:
         return Population(path, module, _instances, between=False, biased=False)
     if isinstance(module, _BatchNorm) and (forward is _BatchNorm.forward or isinstance(module, SyncBatchNorm)):
         return Population(path, module, _channels, between=True, biased=False)
-    return Population(path, module, _channels, between=True, biased=_tried(module))
+    return Population(path, module, _channels, between=True, biased=tried(module, _channels))
 
 
 def _channels(module: torch.nn.Module, x: Tensor, mask: None = None) -> Moments:
@@ -196,6 +188,7 @@ def _by_line(layer: Any, x: Tensor, mask: Any) -> Moments:
         d, shape, layer.layout, layer.options, shapes, trailing=layer.blueprint.trailing, running=True,
         channels=layer.blueprint.made_for,
     ).plan
+    assert plan is not None
     x, axes = wide(x).reshape(plan.split), list(plan.pooled)
     about = d.centre or d.spread == "std"
     if mask is None:
@@ -221,46 +214,3 @@ def _of_masked(x: Tensor, axes: list[int], mask: Tensor) -> Moments:
     mean = sound.sum(axes, keepdim=True) / count.clamp(min=1.0)
     square = (torch.where(mask, x - mean, torch.zeros_like(x)) ** 2).sum(axes)
     return Moments(count.squeeze(axes), mean.squeeze(axes), square)
-
-
-TRIED = (12, 6, 6, 6)  # samples for 0, 1, 2 and 3 axes of positions: n/(n-1) is far enough from 1 to be seen in bfloat16
-CLOSE = 0.03
-
-
-def _tried(module: torch.nn.Module) -> bool:
-    """Whether a class that nobody names keeps the biased variance of what it is given. Raises Refused."""
-    if frozen_by_class(module):
-        raise Refused("its class is frozen: nothing moves its statistics")
-    mean = module.get_buffer(RUNNING[0])
-    if mean.ndim != 1:
-        raise Refused(f"it has running statistics of shape {tuple(mean.shape)}, and no definition says of which elements")
-    for positions, samples in enumerate(TRIED):
-        x = torch.randn(samples, mean.numel(), *(2,) * positions, generator=torch.Generator().manual_seed(0)) * 2.0 + 1.0
-        became = _after(module, x.to(mean))
-        if became is not None:
-            break
-    else:
-        raise Refused(f"{type(module).__qualname__} could not be tried out: it takes neither (n, c) nor (n, c, ...)")
-    count, about, square = _channels(module, x.to(mean))
-    if _apart(became[0], about) < CLOSE:
-        for biased in (False, True):
-            if _apart(became[1], square / (count - (0.0 if biased else 1.0))) < CLOSE:
-                return biased
-    raise Refused(f"{type(module).__qualname__} does not keep the mean and variance of what it is given")
-
-
-def _apart(a: Tensor, b: Tensor) -> float:
-    return float(((a.double() - b).abs() / (b.abs() + 0.1)).max())
-
-
-def _after(module: torch.nn.Module, x: Tensor) -> tuple[Tensor, Tensor] | None:
-    """A copy's running statistics after one batch that counts alone; None where it does not take such an x."""
-    try:
-        tried: Any = deepcopy(module)
-        for m in tried.modules():
-            m.training = False
-        tried.training, tried.momentum = True, 1.0
-        tried(x)
-    except Exception:  # whatever a foreign class raises says that it cannot be tried so
-        return None
-    return tried.get_buffer(RUNNING[0]), tried.get_buffer(RUNNING[1])

@@ -7,8 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
+from torch.nn.parameter import is_lazy
 
 from .. import torch as face
 from ..calling import RUNNING
@@ -17,8 +17,8 @@ from ..torch.distributed import shares_batches
 from .operated import Refusal
 
 __all__ = [
-    "LAZY", "NOTHING", "ModuleCall", "Stays", "frozen_by_class", "is_frozen", "keepers", "of_batch_alone", "paths_of",
-    "start",
+    "LAZY", "NOTHING", "ModuleCall", "Stays", "frozen_by_class", "has_no_shape", "is_frozen", "keepers",
+    "of_batch_alone", "paths_of", "shared_by_class", "start",
 ]  # fmt: skip
 
 NOTHING = "nothing in it keeps running statistics"
@@ -38,7 +38,7 @@ def keepers(model: torch.nn.Module) -> tuple[dict[torch.nn.Module, str], list[Re
     found: dict[torch.nn.Module, str] = {}
     refused: list[Refusal] = []
     for path, module in model.named_modules():
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params() and _looks_lazy(module):  # type: ignore[misc]
+        if has_no_shape(module) and any(name in module._buffers for name in RUNNING):
             refused.append(Refusal(path, LAZY))
         elif _keeps(module):
             found[module] = path
@@ -53,8 +53,9 @@ def _keeps(module: torch.nn.Module) -> bool:
     return any(module._buffers.get(name) is not None for name in RUNNING)
 
 
-def _looks_lazy(module: torch.nn.Module) -> bool:
-    return any(name in module._buffers for name in RUNNING)
+def has_no_shape(module: torch.nn.Module) -> bool:
+    """Whether a lazy module has not been called yet."""
+    return any(a is not None and is_lazy(a) for a in (*module._parameters.values(), *module._buffers.values()))
 
 
 def of_batch_alone(module: torch.nn.Module) -> bool:
@@ -62,6 +63,14 @@ def of_batch_alone(module: torch.nn.Module) -> bool:
     if isinstance(module, face.Layer):
         return shares_batches(module.definition) and not module.blueprint.states
     return isinstance(module, _BatchNorm) and not _keeps(module)
+
+
+def shared_by_class(module: torch.nn.Module) -> bool:
+    """Whether a module's sets go on in other processes, so that how large they are is not seen here."""
+    if isinstance(module, face.Layer):
+        return module.together is not None and module.together.group is not None
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return isinstance(module, SyncBatchNorm) and distributed
 
 
 def frozen_by_class(module: torch.nn.Module) -> bool:

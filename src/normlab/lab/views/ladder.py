@@ -21,6 +21,7 @@ from ...report.gallery import fate_figure, ladder_figure, law_figure
 from ...report.headline import tiles
 from ...report.heat import heat, sampled
 from ...report.ladder import WIDTH, Axes, row_places
+from ...report.law import has_gains
 from ...report.parts import Figure, Table
 from ...report.settings import setting_line
 from ...report.tables import full_table, sample_tables
@@ -129,7 +130,7 @@ class Ladder(View):
         html = render(
             "rungs.html", asked.lang, state=state, document=document, verdicts=verdicts, tiles=tiles(document),
             ladder=self._ladder(asked, document, before), fate=fate_figure(document, asked.lang), folded=folded,
-            law=law_figure(document, asked.lang) if acting(document) else None,
+            lawful=has_gains(document), law=None if folded else law_figure(document, asked.lang),
             closed=address(self.fields, state, row=0),
             change=None if asked.before is None else self._change(asked.before, state),
             heat=_heat(sampled_at(state, asked.quick), state["row"], asked.lang) if state["row"] else None,
