@@ -58,7 +58,7 @@ def raced(page: Any) -> None:
     page.locator("#race-go").click()
     page.wait_for_selector("#race-save:not([hidden])", timeout=PATIENCE_MS)
     page.evaluate("document.activeElement.blur()")
-    page.locator("#race .numbers").evaluate("one => scrollTo(0, one.getBoundingClientRect().top + scrollY - 70)")
+    page.locator("#race .numbers").evaluate("one => scrollTo(0, one.getBoundingClientRect().top + scrollY - 108)")
     page.wait_for_timeout(400)
 
 

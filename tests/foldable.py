@@ -35,7 +35,7 @@ selecsls42 legacy_seresnet18 sequencer2d_s shvit_s1 skresnet18 starnet_s050 swif
 swinv2_tiny_window16_256 swinv2_cr_tiny_224 tiny_vit_5m_224 tnt_s_legacy_patch16_224 tresnet_m twins_svt_small vgg11_bn
 visformer_tiny test_vit vit_tiny_r_s16_p8_224 test_vit_relpos samvit_base_patch16_224 vitamin_small_224 volo_d1_224
 vovnet39a legacy_xception xception41p xcit_nano_12_p8_224
-""".split()
+""".split()  # noqa: SIM905 (a hundred names, to be read)
 # As deep as shows every kind of block, where the smallest is large.
 SHALLOWER: dict[str, dict[str, Any]] = {
     name: {"depth": 2}
@@ -60,18 +60,37 @@ class Row(NamedTuple):
 
 
 def randomized(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Gains, biases and running statistics far from where they start, or folding would change nothing."""
-    generator = torch.Generator().manual_seed(seed)
+    """Gains and biases far from where they start, and running statistics, or folding would change nothing."""
+    draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.ndim <= 1 and p.is_floating_point():
-                drawn = torch.rand(p.shape, generator=generator, dtype=torch.float32).to(p.dtype)
+                drawn = torch.rand(p.shape, generator=draw).to(p.dtype)
                 p.copy_(0.2 * (drawn - 0.5) if name.endswith("bias") else 0.5 + drawn)
         for name, b in model.named_buffers():
             if name.endswith("running_mean"):
-                b.copy_(0.2 * torch.randn(b.shape, generator=generator))
+                b.copy_(0.2 * torch.randn(b.shape, generator=draw))
             elif name.endswith("running_var"):
-                b.copy_(0.5 + torch.rand(b.shape, generator=generator))
+                b.copy_(0.5 + torch.rand(b.shape, generator=draw))
+    return model
+
+
+def settled(model: nn.Module, batch: torch.Tensor) -> nn.Module:
+    """Running statistics near those of the batch, as training leaves them: values stay in range through 100 layers."""
+    norms: list[Any] = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    draw = torch.Generator().manual_seed(1)
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    with torch.no_grad():
+        model(batch)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+            norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=draw)
+            norm.running_var.clamp_(min=0.1 * float(norm.running_var.mean()))  # no channel is dead
+            norm.running_var *= 0.5 + torch.rand(norm.running_var.shape, generator=draw)
     return model
 
 
@@ -85,22 +104,11 @@ def created(name: str) -> tuple[nn.Module, torch.Tensor]:
         batch = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
         try:
             outputs(model, batch)
-            return randomized(model), batch
+            return settled(randomized(model), batch), batch
         except Exception:
             if size == sizes[-1]:
                 raise
     raise AssertionError
-
-
-def settled(model: nn.Module, batch: torch.Tensor) -> None:
-    """Running statistics near those of the batch, as training leaves them, so that values stay in range through 100 layers."""
-    norms = [m for m in model.modules() if isinstance(getattr(m, "running_mean", None), torch.Tensor) and hasattr(m, "momentum")]
-    with torch.no_grad():
-        for norm in norms:
-            norm.train()
-        model(batch)
-        for norm in norms:
-            norm.eval()
 
 
 def row(name: str) -> Row:

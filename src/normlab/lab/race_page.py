@@ -99,7 +99,7 @@ class Drawer:
         last = len(arms[0]["layers"][-1]) if arms and arms[0]["layers"] else self.settings["layers"]
         head: list[Cell] = [
             both("arm"), both("learning rate"), both("training loss"), both("test accuracy"),
-            both("gradient, layer 1 over {last}", last=last), both("runs going on or finished"),
+            both("gradient, layer 1 over {last}", last=last), both("not diverged"),
         ]  # fmt: skip
         caption = both(
             "Latest numbers. While the race goes on, each arm is shown at the learning rate with the lowest training "

@@ -60,7 +60,7 @@ def _whole(module: Any) -> Affine:
     after = _trial(instead)
     found = [
         (x.ndim, axis) for x, axis in _examples(len(factor))
-        if _apart(trial, x, lambda x, axis=axis: after(_scaled(x, factor, shift, axis))) < CLOSE  # type: ignore[misc]
+        if _apart(trial, after, x, _scaled(x, factor, shift, axis)) < CLOSE
     ]  # fmt: skip
     if not found:
         raise Refused(f"{type(module).__name__} is not what its running statistics, weight and bias say")
@@ -158,9 +158,9 @@ def _examples(channels: int) -> Iterator[tuple[Tensor, int]]:
     """Inputs with the channels last or second, and which of the two."""
     generator = torch.Generator().manual_seed(0)
     a, b, c, *_ = (s for s in SIZES if s != channels)
-    shapes = [((a, channels), -1), ((a, b, channels), -1), ((a, b, c, channels), -1), ((a, channels), 1), ((a, channels, b), 1),
-              ((a, channels, b, c), 1), ((a, channels, b, c, 2), 1)]  # fmt: skip
-    for shape, axis in shapes:
+    last = [(a, channels), (a, b, channels), (a, b, c, channels)]
+    second = [(a, channels), (a, channels, b), (a, channels, b, c), (a, channels, b, c, 2)]
+    for shape, axis in [*((s, -1) for s in last), *((s, 1) for s in second)]:
         yield torch.randn(shape, generator=generator, dtype=torch.float64) * 2 + 0.5, axis
 
 
@@ -169,10 +169,10 @@ def _scaled(x: Tensor, factor: Tensor, shift: Tensor, axis: int) -> Tensor:
     return x * factor.reshape(shape) + shift.reshape(shape)
 
 
-def _apart(trial: Any, x: Tensor, wanted: Any) -> float:
+def _apart(trial: Any, after: Any, x: Tensor, scaled: Tensor) -> float:
     with torch.no_grad():
         try:
-            return _difference(trial(x.clone()), wanted(x.clone()))
+            return _difference(trial(x), after(scaled))
         except Exception:  # it does not take this shape
             return float("inf")
 

@@ -74,11 +74,12 @@ class Drafts:
 
     def weight(self, layer: nn.Module) -> Tensor:
         """Its weight as it is now."""
-        return self.baked.get(layer, layer._parameters).get("weight", torch.empty(0))
+        return self.baked[layer]["weight"] if layer in self.baked else layer.get_parameter("weight")
 
     def made(self) -> dict[nn.Module, dict[str, nn.Parameter]]:
         """New parameters for all layers."""
-        return {layer: _rounded(layer, _taken(layer, self.baked.get(layer, {}), steps)) for layer, steps in self.steps.items()}
+        taken = ((layer, _taken(layer, self.baked.get(layer, {}), steps)) for layer, steps in self.steps.items())
+        return {layer: _rounded(layer, found) for layer, found in taken}
 
 
 def check_own(layer: nn.Module, baked: dict[nn.Module, Tensors]) -> None:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from .. import torch as face
@@ -46,7 +45,7 @@ class Call(NamedTuple):
 
 @dataclass
 class Flow:
-    """All calls of a trace. `reads`: what reads a tensor of a layer without calling it, by the address of its memory."""
+    """All calls of a trace. `reads`: what reads a layer's tensor without calling it, by the address of its memory."""
 
     names: dict[nn.Module, str]
     calls: dict[nn.Module, list[Call]] = field(default_factory=dict)

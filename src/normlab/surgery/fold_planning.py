@@ -103,10 +103,10 @@ class _Case:
             flow.only_from(layer, self.norm)
         if self.affine.shift.any() and not keeps_shifts(layer):
             name = self.flows[0].name(layer)
-            raise Refused(f"{name} pads with zeros (or is transposed), where what is added would be missing at the borders")
+            raise Refused(f"{name} pads with zeros or is transposed: what is added would be missing at the borders")
 
     def rank_with(self, layer: nn.Module) -> int | None:
-        """The one rank with which both have the same axis of channels; None where they have it with all. Raises Refused."""
+        """The one rank with which both have the same axis of channels, None where it is all. Raises Refused."""
         ours, theirs = self.affine.axis, axis_of(layer)
         if ours == theirs == -1:
             return None
@@ -135,7 +135,7 @@ class Absorbed(nn.Module):
         """x, unchanged. Raises ShapeError where it has other axes."""
         if x.ndim != self.axes:
             raise ShapeError(
-                f"Absorbed: the {self.was} that was here is folded for inputs of {self.axes} axes, got shape {tuple(x.shape)}.",
+                f"Absorbed: the {self.was} that was here is folded for {self.axes} axes, got shape {tuple(x.shape)}.",
                 hint="Undo the folding, or fold again with a batch of this shape.",
             )
         return x

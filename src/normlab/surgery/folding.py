@@ -25,7 +25,7 @@ from .symbolic_flow import Untraceable, symbolic
 __all__ = ["Folded", "fold"]
 
 MOST_MOVED = 1000
-"""Times float noise. Folding rounds weights once, as the noise does; what is not the same function moves by far more."""
+"""Times float noise. Folding rounds weights once, as the noise does; another function moves by far more."""
 Back = Callable[[], Any]
 
 
@@ -48,10 +48,10 @@ def fold(
     """Put into linear layers what normalizations do to each channel in evaluation, and bake computed weights.
 
     With running statistics, normalization is y = factor * x + shift in evaluation, factor = weight / sqrt(var + eps),
-    shift = bias - factor * mean: it goes into the linear layer (dense, convolution, transposed convolution) before it or,
-    where that is exact at the borders too, those after it, and leaves its place. Any other normalization that ends with
-    a weight and bias for each channel (layer, RMS, group) gives these to the layers after it, if all of them are linear,
-    and stays, with weight 1 and bias 0. Weight and spectral normalization become plain weights.
+    shift = bias - factor * mean: it goes into the linear layer (dense, convolution, transposed convolution) before it
+    or, where that is exact at the borders too, those after it, and leaves its place. Any other normalization that ends
+    with a weight and bias for each channel (layer, RMS, group) gives these to the layers after it, if all of them are
+    linear, and stays, with weight 1 and bias 0. Weight and spectral normalization become plain weights.
 
     That a layer is fed by one layer alone, and that nothing else takes what that one gives, is proven by tracing: with
     torch.fx for the model as it is called with its required arguments and, where a batch is given, by following the
@@ -59,14 +59,14 @@ def fold(
 
     Args:
         model: changed in place, all or nothing; parameters are replaced by new ones, so make optimizers afterwards.
-        batch: what the model is traced and measured with: a tensor; a tuple is positional, a dict keywords. Needed where
-            torch.fx cannot trace the model, as most language models.
+        batch: what the model is traced and measured with: a tensor; a tuple is positional, a dict keywords. Needed
+            where torch.fx cannot trace the model, as most language models.
         forward: `forward(model, batch)` for any other call.
         copy: leave the model as it is and change a deep copy.
     Returns: the report; `moved` and `noise` are measured in evaluation; `undo()` puts back the very same parameters.
     Raises: UsageError; NormlabError where the output moved by more than rounding explains (the model is as it was).
     Numerics: new weights are computed in float64 and rounded once, to the type of the old ones; their order of memory
-        (channels_last) is kept. Modes are kept too: in training, a model without its batch normalization is another one.
+        (channels_last) is kept. Modes are kept too: in training, a model without its batch normalization is another.
     Example:
         >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU())
         >>> print(fold(net))
@@ -91,7 +91,7 @@ def fold(
     except BaseException:
         done.back()
         raise
-    return Folded(whole, tuple(done.changed), (*refused, *more), moved, noise, lambda: (done.back(), whole)[1])
+    return Folded(whole, tuple(done.changed), (*refused, *more), moved, noise, lambda: done.back(whole))
 
 
 def _checked(model: Any, copy: bool) -> nn.Module:
@@ -139,8 +139,8 @@ def _check_moved(model: nn.Module, moved: float | None, noise: float | None) -> 
     eps = max((torch.finfo(p.dtype).eps for p in model.parameters() if p.is_floating_point()), default=0.0)
     if moved > MOST_MOVED * max(noise, eps):
         raise NormlabError(
-            f"fold: the output moved by {moved:.1e} of its largest value, where rounding alone moves it by {noise:.1e}; "
-            f"the model is as it was.",
+            f"fold: the output moved by {moved:.1e} of its largest value, where rounding alone moves it by "
+            f"{noise:.1e}. The model is as it was.",
             hint="It computes something else in this call than when it was traced.",
         )
 
@@ -153,9 +153,10 @@ class _Done:
         self.ways: list[Back] = []
         self.names = {m: path for path, m in model.named_modules()}
 
-    def back(self) -> None:
+    def back(self, whole: Any = None) -> Any:
         while self.ways:
             self.ways.pop()()
+        return whole
 
     def all(self, folds: list[Fold], drafts: Drafts, baked: dict[nn.Module, Any]) -> None:
         for module, weights in baked.items():
@@ -195,7 +196,8 @@ class _Done:
             new[name] = nn.Parameter(torch.full_like(old, value), requires_grad=old.requires_grad)
         self.ways.append(written({one.norm: new}))
         learnt = " and ".join(one.affine.neutral)
-        self.changed.append(Change(self.names[one.norm], type(one.norm).__name__, f"{learnt} in {self.named(one.into)}"))
+        after = f"{learnt} in {self.named(one.into)}"
+        self.changed.append(Change(self.names[one.norm], type(one.norm).__name__, after))
 
     def named(self, layers: tuple[nn.Module, ...]) -> str:
         return ", ".join(f"{self.names[m]} ({type(m).__name__})" for m in layers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from os import PathLike
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import ReadWriteError, UsageError, missing_extra
+from ..errors import MissingExtraError, ReadWriteError, UsageError, missing_extra
 from .operated import Change, Refusal
 
 __all__ = ["Migrated", "migrate_reparam"]
@@ -192,7 +193,9 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return _read_safetensors(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of what it then refuses, such as a pickle of another protocol
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ReadWriteError(f"{path} cannot be read: {error.strerror or error}.") from None
     except pickle.UnpicklingError as error:
@@ -201,8 +204,11 @@ def _read(path: Path) -> Any:
             f"anything else would run code in it: {str(error).splitlines()[0]}",
             hint="Store the state dict alone: torch.save(model.state_dict(), path).",
         ) from None
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise ReadWriteError(f"{path} is no checkpoint that can be read: {str(error).splitlines()[0]}") from None
+    except MissingExtraError:
+        raise
+    except Exception as error:  # a file that is cut off, or of another kind, fails anywhere in torch's reader
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ReadWriteError(f"{path} is no checkpoint that can be read: {said}") from None
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
@@ -63,7 +62,7 @@ class _Recorder(TorchDispatchMode):
         self.flow, self.layers = Flow(names_of(model)), layers_of(model)
         self.by_id: dict[int, _Kept] = {}
         self.by_address: dict[int | None, list[Value]] = {}
-        self.made_by: Any = WeakIdKeyDictionary()  # type: ignore[no-untyped-call]
+        self.made_by: Any = WeakIdKeyDictionary()
         self.stack: list[nn.Module] = []
         self.open: _Open | None = None
         self.owners: dict[int | None, set[nn.Module]] = {}
@@ -182,7 +181,8 @@ def _deep(found: Any, levels: int) -> Iterator[Tensor]:
     if isinstance(found, Tensor):
         yield found
     elif levels and not isinstance(found, nn.Module | type):
-        inside = found.values() if isinstance(found, Mapping) else found if isinstance(found, list | tuple | set) else ()
+        inside = found if isinstance(found, list | tuple | set) else ()
+        named = found.values() if isinstance(found, Mapping) else ()
         own = vars(found).values() if hasattr(found, "__dict__") else ()
-        for value in (*inside, *own):
+        for value in (*inside, *named, *own):
             yield from _deep(value, levels - 1)

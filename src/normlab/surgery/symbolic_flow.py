@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from typing import Any
 
@@ -23,28 +24,30 @@ class Untraceable(Exception):
 
 
 class _Proxy(fx.Proxy):
-    """Says that it is a tensor: models ask, and would otherwise be traced along a path that tensors never take."""
+    """Notes who asks for its class: it is no tensor, and a model that asks is traced along a path no tensor takes.
 
-    _is_param = False
+    Saying that it is one would be worse: torch then reads memory that is not there.
+    """
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        return Tensor
+        asking = sys._getframe(1).f_globals.get("__name__", "")
+        if asking.partition(".")[0] != "torch":
+            self.tracer.asking = asking  # type: ignore[attr-defined]
+        return type(self)
 
 
 class _Tracer(fx.Tracer):
     def __init__(self, layers: set[nn.Module]) -> None:
         super().__init__()
         self.layers = layers
+        self.asking = ""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return m in self.layers
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)
-
-    def create_arg(self, a: Any) -> Any:
-        return a.node if type(a) is _Proxy else super().create_arg(a)
 
 
 def symbolic(model: nn.Module) -> Flow:
@@ -54,7 +57,8 @@ def symbolic(model: nn.Module) -> Flow:
     try:
         with evaluating(model), torch.no_grad(), torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            graph = _Tracer(layers_of(model)).trace(model, concrete_args=_defaults(model))
+            tracer = _Tracer(layers_of(model))
+            graph = tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:  # a model may do anything with what it takes for a tensor
         raise Untraceable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from None
     finally:
@@ -63,6 +67,8 @@ def symbolic(model: nn.Module) -> Flow:
             vars(module).update(attributes)
         for buffer, value in buffers:
             buffer.copy_(value)
+    if tracer.asking:
+        raise Untraceable(f"{tracer.asking} asks for the class of a value, which tracing cannot answer")
     return _Reading(model, graph).flow
 
 
@@ -85,9 +91,10 @@ class _Reading:
 
     def _get_attr(self, node: fx.Node) -> None:
         owner, _, name = str(node.target).rpartition(".")
-        tensor = getattr(self.model.get_submodule(owner), name, None)  # none: a constant that the trace made
-        for user in node.users if isinstance(tensor, Tensor) else ():
-            self.flow.reads[address(tensor) or 0] = _name(user)
+        tensor = getattr(self.model.get_submodule(owner), name, None)
+        if isinstance(tensor, Tensor):  # and no constant that the trace made
+            for user in node.users:
+                self.flow.reads[address(tensor) or 0] = _name(user)
         self.values[node] = f"the parameter {node.target}"
 
     def _other(self, node: fx.Node) -> None:
