@@ -22,7 +22,7 @@ from normlab.surgery.measuring import outputs
 PAGE = Path(__file__).with_name("folded.md")
 # One model for each module of timm.models that registers any, the smallest of those that its names call small.
 FAMILIES = """
-beit_base_patch16_224 halonet_h1 test_byobnet cait_xxs24_224 coat_tiny convit_tiny convmixer_768_32 test_convnext
+beit_base_patch16_224 lambda_resnet26t test_byobnet cait_xxs24_224 coat_tiny convit_tiny convmixer_768_32 test_convnext
 cpubone_nano crossvit_tiny_240 csatv2 darknet17 cspnext_tiny davit_tiny deepseek_vit_412m deit_tiny_patch16_224
 densenet121 dla34 dpn68 edgenext_xx_small efficientformer_l1 efficientformerv2_s0 test_efficientnet efficientvim_m1
 efficientvit_b0 efficientvit_m0 eva02_tiny_patch14_224 fasternet_t0 fastvit_t8 focalnet_tiny_srf gcvit_xxtiny
@@ -44,6 +44,8 @@ SHALLOWER: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 SMALLEST = (64, 128)
 """Sides of images that are tried before the model's own, to save time."""
+SETTLING = 8
+"""Images from which running statistics are taken: from two, a layer that sees one position would divide by noise."""
 
 
 class Row(NamedTuple):
@@ -66,7 +68,9 @@ def randomized(model: nn.Module, seed: int = 0) -> nn.Module:
         for name, p in model.named_parameters():
             if p.ndim <= 1 and p.is_floating_point():
                 drawn = torch.rand(p.shape, generator=draw).to(p.dtype)
-                p.copy_(0.2 * (drawn - 0.5) if name.endswith("bias") else 0.5 + drawn)
+                p.copy_(0.2 * (drawn - 0.5) if name.endswith("bias") else 0.75 + 0.5 * drawn)
+            elif not p.any():  # a head that starts at 0 would hide all that comes before it
+                p.copy_(0.1 * torch.randn(p.shape, generator=draw))
         for name, b in model.named_buffers():
             if name.endswith("running_mean"):
                 b.copy_(0.2 * torch.randn(b.shape, generator=draw))
@@ -90,7 +94,7 @@ def settled(model: nn.Module, batch: torch.Tensor) -> nn.Module:
             norm.eval()
             norm.running_mean += 0.2 * norm.running_var.sqrt() * torch.randn(norm.running_mean.shape, generator=draw)
             norm.running_var.clamp_(min=0.1 * float(norm.running_var.mean()))  # no channel is dead
-            norm.running_var *= 0.5 + torch.rand(norm.running_var.shape, generator=draw)
+            norm.running_var *= 0.75 + 0.5 * torch.rand(norm.running_var.shape, generator=draw)
     return model
 
 
@@ -104,7 +108,8 @@ def created(name: str) -> tuple[nn.Module, torch.Tensor]:
         batch = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
         try:
             outputs(model, batch)
-            return settled(randomized(model), batch), batch
+            more_images = torch.randn(SETTLING, 3, *size, generator=torch.Generator().manual_seed(2))
+            return settled(randomized(model), more_images), batch
         except Exception:
             if size == sizes[-1]:
                 raise
@@ -121,6 +126,8 @@ def row(name: str) -> Row:
         single.undo()
         assert all(torch.equal(before[n], a) for n, a in model.state_dict().items())
         double = nl.fold(model.double(), batch.double())
+        alive = [t for t in outputs(model, batch.double()) if t.isfinite().all() and t.any()]
+    assert alive, "its outputs are not finite, or all zero"
     reasons = Counter(kind_of(r.reason) for r in double.refused)
     found = [x for r in (single, double) for x in (r.moved, r.noise)]
     return Row(name, len(double.changed) + len(double.refused), len(double.changed), reasons, *found)  # type: ignore[arg-type]

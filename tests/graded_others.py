@@ -340,11 +340,9 @@ def spectral(w, u, steps=1):
 def spectral_of_the_paper(w, u, steps=1):
     flat = w.reshape(w.shape[0], -1)
     for _ in range(steps):
-        right_vector = flat.T @ u
-        right_vector = right_vector / np.sqrt((right_vector**2).sum())
-        u = flat @ right_vector
-        u = u / np.sqrt((u**2).sum())
-    return w / np.einsum("o,oi,i", u, flat, right_vector), u
+        v = flat.T @ u / np.sqrt(((flat.T @ u) ** 2).sum())
+        u = flat @ v / np.sqrt(((flat @ v) ** 2).sum())
+    return w / np.einsum("o,oi,i", u, flat, v), u
 
 
 @planted("sn", "frobenius_norm")

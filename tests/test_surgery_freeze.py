@@ -165,6 +165,15 @@ def test_undo_gives_gradients_and_modes_back() -> None:
     assert report.undo() is model and model[0].training  # a second time changes nothing
 
 
+def test_momentum_and_counter_survive_what_timm_s_way_there_and_back_loses() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(4, momentum=0.3))
+    model(torch.randn(3, 4, 2, 2))
+    theirs = timm.layers.unfreeze_batch_norm_2d(timm.layers.freeze_batch_norm_2d(copy.deepcopy(model)))
+    assert (theirs[0].momentum, int(theirs[0].num_batches_tracked)) == (0.1, 0)
+    nl.freeze(model).undo()
+    assert (model[0].momentum, int(model[0].num_batches_tracked)) == (0.3, 1)
+
+
 def test_what_a_frozen_layer_holds_still_follows_the_mode() -> None:
     class WithDropout(nn.BatchNorm1d):
         def __init__(self) -> None:
@@ -211,6 +220,19 @@ def test_what_cannot_be_frozen_is_named_with_the_reason() -> None:
     assert not again.changed and "it is frozen already" in str(again)
     again.undo()
     assert not model.train()[4].training
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_graphs_that_do_not_ask_for_a_mode_are_refused_and_a_frozen_model_can_be_exported() -> None:
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), torch.randn(6, 4)
+    exported = torch.export.export(model, (x,))
+    scripted = nn.Sequential(torch.jit.script(nn.BatchNorm1d(4)))
+    for graph, reason in ((exported.module(), "before torch.export"), (torch.export.unflatten(exported), "before torch.export"), (scripted, "TorchScript")):
+        for report in (nl.freeze(graph), nl.recalibrate(graph, [x])):
+            assert not report.changed and len(report.refused) == 1 and reason in str(report)
+    nl.freeze(model.train())
+    torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), model(x))
 
 
 def test_a_copy_leaves_the_model_alone() -> None:
@@ -261,7 +283,8 @@ def test_within_the_block_no_statistics_move_and_gradients_flow_past_its_end(nam
     model.train()(x)
     buffers, before, hooks = dict(model.named_buffers()), kept(model), [set(vars(m)) for m in model.modules()]
     seeds = torch.random.get_rng_state()
-    with nl.stats_frozen(model, by=by):
+    with nl.stats_frozen(model, by=by) as report:
+        assert len(report.changed) == MODELS[name][2]
         y = model.train()(x)
         model(x)
     assert equal(kept(model), before) and [set(vars(m)) for m in model.modules()] == hooks

@@ -81,7 +81,7 @@ def test_it_agrees_with_timm_on_models_of_vision(name: str) -> None:
 
     model = MODELS[name]()
     skip = model.no_weight_decay() if hasattr(model, "no_weight_decay") else ()
-    theirs = {id(p): g["weight_decay"] for g in param_groups_weight_decay(model, 0.05, skip) for p in g["params"]}
+    theirs = {id(p): g["weight_decay"] for g in param_groups_weight_decay(model, 0.05, no_weight_decay_list=skip) for p in g["params"]}
     ours = {id(p): g["weight_decay"] for g in nl.param_groups(model, 0.05) for p in g["params"]}
     assert ours == theirs
 
@@ -92,7 +92,8 @@ def test_what_transformers_rule_by_classes_misses_is_found(name: str) -> None:
     from transformers.trainer_pt_utils import get_parameter_names
 
     model = MODELS[name]()
-    theirs = {n for n in get_parameter_names(model, [nn.LayerNorm]) if not n.endswith("bias")}
+    once = {n for n, _ in model.named_parameters()}  # T5 shares its embedding
+    theirs = {n for n in get_parameter_names(model, [nn.LayerNorm]) if not n.endswith("bias")} & once
     more = theirs - names(nl.param_groups(model, 0.1), True)
     custom = {n for n, m in model.named_modules() if type(m).__name__ in ("LlamaRMSNorm", "T5LayerNorm")}
     assert {n.rpartition(".")[0] for n in more} == custom and bool(custom) is (name in ("Llama", "T5"))
@@ -126,9 +127,19 @@ def test_norms_of_any_shape_and_name_and_gains_of_weights_are_kept_out() -> None
     film = {n for n in names(groups, True) if n.startswith("film")}
     assert names(groups, True) - film == decays and film == {n for n, p in model.named_parameters() if n.startswith("film") and p.ndim > 1}
     text = str(groups)
-    for line in ("images.weight                          of LayerNorm", "custom.gain                            a vector", "the model says so", "the gain of a weight"):
-        assert line in " ".join(text.split("\n")), text
+    reasons = {line.split()[0]: " ".join(line.split()[1:]) for line in text.splitlines()}
+    assert reasons["images.weight"] == reasons["norm.weight"] == "of LayerNorm" and reasons["channels.g"] == "of ChannelNorm"
+    assert reasons["custom.gain"] == "a vector" and reasons["table.position_bias"] == "a bias" and reasons["space.A_log"] == "the model says so"
+    assert reasons["old.weight_g"] == reasons["ours.parametrizations.weight.original0"] == "the gain of a weight"
     assert f"weight decay 0.1: {len(decays | film)} parameters" in text
+
+
+def test_what_a_model_spares_is_spared_within_another_and_compiled() -> None:
+    vit = MODELS["timm vit"]()
+    spared = {n for n in names(nl.param_groups(vit, 0.1), False) if vit.get_parameter(n).ndim > 1}
+    assert spared == vit.no_weight_decay() & set(dict(vit.named_parameters()))
+    for model, prefix in ((nn.ModuleDict({"eye": vit}), "eye."), (torch.compile(vit), "_orig_mod."), (nn.DataParallel(vit), "module.")):
+        assert {prefix + n for n in spared} <= names(nl.param_groups(model, 0.1), False)
 
 
 def test_an_optimizer_takes_the_groups_and_a_gain_does_not_shrink() -> None:

@@ -32,7 +32,7 @@ HOSTS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], dict[str, Any]]
     "convolution": (lambda: nn.Conv2d(3, 4, 3, groups=1), (2, 3, 6, 6), {}),
     "transposed convolution": (lambda: nn.ConvTranspose1d(3, 4, 3), (2, 3, 6), {}),
     "along another axis": (lambda: nn.Conv1d(3, 4, 3), (2, 3, 6), {"dim": 2}),
-    "another name": (lambda: nn.Bilinear(3, 3, 4), (2, 3), {"name": "weight"}),
+    "three axes, called by name": (lambda: nn.Bilinear(3, 3, 4), (2, 3), {"name": "weight"}),
 }
 every_host = pytest.mark.parametrize("host", HOSTS)
 every_kind = pytest.mark.parametrize("kind", OLD)
@@ -142,7 +142,7 @@ def test_what_is_only_called_so_is_left_alone_with_the_reason() -> None:
     assert "lone.weight_v is not there" in reasons["lone.weight"] and "early.weight_v is not there" in reasons["early.weight"]
     assert "twice.parametrizations.weight.original0 is there already" in reasons["twice.weight"]
     assert reasons["odd.weight"] == "shapes (4, 3), (5,), (3,) are not those of a weight and its two vectors"
-    more = nn.Sequential(parametrizations.weight_norm(parametrizations.spectral_norm(nn.Linear(3, 4))), parametrizations.orthogonal(nn.Linear(3, 3)))
+    more = nn.Sequential(parametrizations.spectral_norm(parametrizations.weight_norm(nn.Linear(3, 4))), parametrizations.orthogonal(nn.Linear(3, 3)))
     back = nl.migrate_reparam(more.state_dict(), back=True)
     assert list(back) == list(more.state_dict()) and len(back.refused) == 2
 

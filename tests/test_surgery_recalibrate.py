@@ -18,7 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import update_bn
 
 import normlab as nl
-from foreign import timm
+from foreign import timm, transformers
 from networks import resnet18
 from test_surgery_freeze import statistics
 
@@ -201,6 +201,17 @@ def test_a_shared_layer_has_the_statistics_of_all_its_calls() -> None:
     nl.recalibrate(net.double(), batches)
     x = torch.cat(batches)
     check(net.norm, of_channels()(torch.cat([x, 3.0 * x])), 1e-12)
+
+
+def test_a_model_of_transformers_takes_dicts() -> None:
+    settings = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1])
+    net = transformers.ResNetModel(settings)
+    batches = drawn(SIZES, (3, 32, 32), torch.float32)
+    report = nl.recalibrate(net, [{"pixel_values": x} for x in batches])
+    assert len(report.changed) == 8 and not report.refused
+    with torch.no_grad():
+        expected = of_channels()(net.embedder.embedder.convolution(torch.cat(batches)).double())
+    check(net.embedder.embedder.normalization, expected, 1e-5)  # a convolution of one batch or of three rounds otherwise
 
 
 def test_a_generator_is_read_batch_by_batch_and_nothing_of_it_is_kept() -> None:

@@ -101,10 +101,17 @@ def _end(module: Any) -> Affine:
         examples = list(_examples(len(learnt[gain])))
         offsets = [(x.ndim, axis, _gain_offset(trial, x, axis, (gain, bias), close)) for x, axis in examples]
     found = [(rank, axis) for rank, axis, offset in offsets if offset is not None]
+    if not found and close == CLOSE and _ends_in_single(trial, examples, (gain, bias)):
+        raise Refused(f"{type(module).__name__} multiplies in float32, less exactly than this model computes")
     if not found:
         raise Refused(f"{type(module).__name__} does not end with a weight that multiplies each channel")
     offset = next(o for *_, o in offsets if o is not None)
     return _made(trial, gain, bias, offset, *_widest(found))
+
+
+def _ends_in_single(trial: Any, examples: list[tuple[Tensor, int]], names: tuple[str, str | None]) -> bool:
+    with torch.no_grad():
+        return any(_gain_offset(trial, x, axis, names, ROUNDED) is not None for x, axis in examples)
 
 
 def _roles(names: list[str]) -> tuple[str, str | None]:

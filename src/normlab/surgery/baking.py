@@ -27,7 +27,7 @@ __all__ = ["bake", "computed", "foreign_hooks", "forget_derived"]
 RUNNING_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 KNOWN = (parametrizations._WeightNorm, parametrizations._SpectralNorm)
 OLD = (WeightNorm, SpectralNorm)
-SERVANTS = ("SpectralNormStateDictHook", "SpectralNormLoadStateDictPreHook", "_EarlierKeys")
+SERVANTS = {"SpectralNormStateDictHook", "SpectralNormLoadStateDictPreHook", "_weight_norm_compat_hook", "_EarlierKeys"}
 
 
 def foreign_hooks(module: nn.Module) -> list[str]:
@@ -77,13 +77,13 @@ def bake(module: nn.Module, path: str, made: dict[str, Tensor]) -> tuple[Change,
     new = {n: nn.Parameter(a.to(like.device, like.dtype), requires_grad=like.requires_grad) for n, a in made.items()}
     gone = {f"{hook.name}_{n}" for hook in _old(module) for n in ("g", "v", "orig", "u")}
     own = vars(module)
+    module.__class__ = class_of(module)
     for name in ("_parameters", "_buffers", "_modules"):
         own[name] = {n: a for n, a in own[name].items() if n not in {*gone, "parametrizations"}}
     for name in ("_forward_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks"):
         own[name] = OrderedDict((k, h) for k, h in own[name].items() if not _serves_them(h))
     for name in made:
         own.pop(name, None)  # the older form keeps what it computed as an attribute
-    module.__class__ = class_of(module)
     own["_parameters"] = {**new, **own["_parameters"]}
     return Change(path, before, f"{type(module).__name__} with its weight baked"), back
 
@@ -97,7 +97,7 @@ def _makers(module: Any) -> set[str]:
 def _serves_them(hook: Any) -> bool:
     """Whether a hook computes such a weight, or reads and writes its keys in checkpoints."""
     served = getattr(hook, "hook", hook)  # torch wraps those for loading
-    return isinstance(served, OLD) or type(served).__name__ in SERVANTS
+    return isinstance(served, OLD) or {type(served).__name__, getattr(served, "__name__", "")} & SERVANTS != set()
 
 
 def _remembered(module: nn.Module) -> Callable[[], None]:

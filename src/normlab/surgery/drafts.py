@@ -43,8 +43,7 @@ class Shared:
         for name, tensor in layer.named_parameters():
             places = self.places.get(address(tensor), [])
             if len(places) > 1:
-                others = [p for p in places if not p.endswith(name)] or places
-                raise Refused(f"its {name} is shared: {', '.join(places[:3] if others is places else [*others[:3]])}")
+                raise Refused(f"its {name} is shared: {', '.join(places[:3])}")
 
 
 class Drafts:
@@ -167,22 +166,18 @@ def _apart_when_tried(layer: Any, step: Step) -> float:
 
 
 def written(made: dict[nn.Module, dict[str, nn.Parameter]]) -> Callable[[], None]:
-    """Put the new parameters into their layers; what is returned puts the old ones back."""
+    """Put the new parameters into their layers; what is returned puts the old ones back, moved where these were."""
     old = {layer: {n: layer._parameters.get(n) for n in new} for layer, new in made.items()}
+    types = {layer: {n: (p.device, p.dtype) for n, p in new.items()} for layer, new in made.items()}
     for layer, new in made.items():
         layer._parameters.update(new)
 
     def back() -> None:
         for layer, parameters in old.items():
-            now = next(iter(layer.parameters()))
             for name, value in parameters.items():
-                layer._parameters[name] = None if value is None else moved_to(value, now)
+                now = layer.get_parameter(name)
+                if value is not None and (now.device, now.dtype) != types[layer][name]:
+                    value.data = value.data.to(now.device, now.dtype)
+                layer._parameters[name] = value
 
     return back
-
-
-def moved_to(parameter: nn.Parameter, now: Tensor) -> nn.Parameter:
-    """The same object, on the device and of the type that its module has now."""
-    if (parameter.device, parameter.dtype) != (now.device, now.dtype):
-        parameter.data = parameter.data.to(now.device, now.dtype)
-    return parameter

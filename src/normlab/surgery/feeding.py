@@ -27,11 +27,12 @@ def devices(model: torch.nn.Module) -> list[int]:
 def as_it_was(model: torch.nn.Module) -> Iterator[Any]:
     """Everything in evaluation, with copies of all buffers; afterwards as it was. Gives what batches are fed to."""
     modules = list(model.modules())
+    written = [m for m in modules if not isinstance(m, torch.jit.ScriptModule)]  # whose buffers cannot be exchanged
     modes = [(m, m.training) for m in modules]
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.random.fork_rng(devices(model)))
-        stack.enter_context(copied_buffers(modules))
+        stack.enter_context(copied_buffers(written))
         stack.enter_context(_without_compiled_code(modules))
         stack.callback(_put_modes, modes)
         for m in modules:

@@ -150,7 +150,7 @@ def names_of(model: nn.Module) -> dict[nn.Module, str]:
 
 def host(path: str) -> str:
     """The module that a parameter belongs to, which is not the parametrization that holds it."""
-    return path.split(".parametrizations.")[0] if ".parametrizations." in f".{path}" else path
+    return f".{path}".split(".parametrizations.")[0].removeprefix(".")
 
 
 def agreed(found: Iterable[nn.Module]) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from ..errors import NormlabError, UsageError
 from .adopt import _Holder
@@ -99,6 +100,8 @@ def _checked(model: Any, copy: bool) -> nn.Module:
         raise UsageError(f"fold: model must be a torch.nn.Module, got {type(model).__name__}.")
     if isinstance(model, torch.jit.ScriptModule):
         raise UsageError("fold: a scripted model cannot be changed. Fold the model before torch.jit takes it.")
+    if any(is_lazy(p) for p in model.parameters()):
+        raise UsageError("fold: the model has parameters without a shape yet. Call it once before.")
     if copy:
         forget_derived(model)
     return deepcopy(model) if copy else model
@@ -179,11 +182,12 @@ class _Done:
         for path in places:
             self.holder.put(path, rest)
             self.changed.append(Change(path, name, IN + self.named(one.into)))
-        self.ways.append(lambda: self.put_back(one, places, rest))
+        was = one.into[0].get_parameter("weight").dtype
+        self.ways.append(lambda: self.put_back(one, places, rest, was))
 
-    def put_back(self, one: Fold, places: list[str], rest: nn.Module) -> None:
-        now = next(one.into[0].parameters())
-        one.norm.to(now.device)
+    def put_back(self, one: Fold, places: list[str], rest: nn.Module, was: torch.dtype) -> None:
+        now = one.into[0].get_parameter("weight")
+        one.norm.to(now.device, None if now.dtype == was else now.dtype)
         one.norm.training = rest.training
         for path in places:
             self.holder.put(path, one.norm)

@@ -48,37 +48,34 @@ def freeze(model: Any, stats: bool = True, affine: bool = True, *, copy: bool = 
     if not (stats or affine):
         raise UsageError("freeze: stats and affine are both False, so there is nothing to freeze.")
     found, refused = keepers(model)
-    learns = {m for m in model.modules() if of_batch_alone(m)} if affine else set()
-    held: list[Stays] = []
-    stopped: list[tuple[torch.nn.Parameter, torch.Tensor | None]] = []
-    said: dict[torch.nn.Module, list[str]] = {}
-    for module in (*found, *learns):
-        done = said[module] = []
-        if stats and module in found and not (is_frozen(module) or frozen_by_class(module)):
-            held.append(Stays(module).put())
-            done.append("running statistics")
-        for name, parameter in _affine(module) if affine else ():
-            if parameter.requires_grad:
-                stopped.append((parameter, parameter.grad))
-                parameter.requires_grad_(False).grad = None
-                done.append(name)
+    places = [*found, *(m for m in model.modules() if of_batch_alone(m))]
+    held = {m: Stays(m).put() for m in found if stats and not (is_frozen(m) or frozen_by_class(m))}
+    stopped = {m: [_Stopped(n, p) for n, p in _affine(m) if p.requires_grad] if affine else [] for m in places}
+    said = {m: ", ".join([*["running statistics"] * (m in held), *(one.name for one in stopped[m])]) for m in places}
     refused += [Refusal(path, _why_not(m)) for m, path in found.items() if not said[m]]
-    changed = tuple(
-        Change(path, type(m).__name__, f"frozen: {', '.join(said[m])}")
-        for path, m in paths_of(model, said) if said[m]
-    )  # fmt: skip
+    changed = [Change(p, type(m).__name__, f"frozen: {said[m]}") for p, m in paths_of(model, said) if said[m]]
+    ways: list[Any] = [*held.values(), *(one for some in stopped.values() for one in some)]
 
     def back() -> Any:
-        for one in held:
-            one.take_away()
-        for parameter, gradient in stopped:
-            parameter.requires_grad_(True)
-            parameter.grad = gradient if parameter.grad is None else parameter.grad
-        held.clear()
-        stopped.clear()
+        while ways:
+            ways.pop().take_away()
         return model
 
-    return Operated(model, changed, tuple(refused), back=back)
+    return Operated(model, tuple(changed), tuple(refused), back=back)
+
+
+class _Stopped:
+    """A parameter without gradient, from now on."""
+
+    def __init__(self, name: str, parameter: torch.nn.Parameter) -> None:
+        self.name, self.parameter, self.gradient = name, parameter, parameter.grad
+        parameter.requires_grad_(False).grad = None
+
+    def take_away(self) -> None:
+        """Let it learn again, with the gradient that it had."""
+        self.parameter.requires_grad_(True)
+        if self.parameter.grad is None:
+            self.parameter.grad = self.gradient
 
 
 def _affine(module: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
@@ -94,7 +91,7 @@ def _why_not(module: torch.nn.Module) -> str:
 
 
 @contextmanager
-def stats_frozen(model: Any, *, by: str = "running") -> Iterator[Operated | None]:
+def stats_frozen(model: Any, *, by: str = "running") -> Iterator[Operated]:
     """Within it, no forward pass moves running statistics, though the model is, or is put, in training.
 
     For a pass that is not meant to teach: a validation that needs the training loss, pseudo-labels, a teacher, a second
@@ -104,6 +101,7 @@ def stats_frozen(model: Any, *, by: str = "running") -> Iterator[Operated | None
         model: as it was before, once the block is left, by an exception too.
         by: "running", and the layers normalize by their running statistics, as under `freeze`; "batch", and those in
             training normalize by their batch, which is then forgotten.
+    Returns: the report, as of `freeze`.
     Raises: UsageError.
     Example:
         >>> net = torch.nn.BatchNorm1d(4)
@@ -122,8 +120,11 @@ def stats_frozen(model: Any, *, by: str = "running") -> Iterator[Operated | None
         finally:
             report.undo()
         return
-    with copied_buffers(keepers(model)[0]):
-        yield None
+    found, refused = keepers(model)
+    kept = dict.fromkeys((m for m in found if not is_frozen(m)), "forgets its batches")
+    changed = tuple(Change(path, type(m).__name__, kept[m]) for path, m in paths_of(model, kept))
+    with copied_buffers(kept):
+        yield Operated(model, changed, tuple(refused))
 
 
 @contextmanager
@@ -133,8 +134,11 @@ def copied_buffers(modules: Any) -> Iterator[None]:
     Writing the old values back would be a change in place, which a backward pass that comes later refuses.
     """
     kept = [(m, dict(m._buffers)) for m in modules]
+    copies: dict[int, torch.Tensor] = {}  # two names of one buffer are two names of one copy
     for module, own in kept:
-        module._buffers.update({n: a.clone() for n, a in own.items() if a is not None})
+        for name, a in own.items():
+            if a is not None:
+                module._buffers[name] = copies.setdefault(id(a), a.clone())
     try:
         yield
     finally:

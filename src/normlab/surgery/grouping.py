@@ -55,7 +55,7 @@ def param_groups(model: Any, weight_decay: float) -> ParamGroups:
 
     Not decayed are the parameters of normalizations (of any shape), gains of weight normalization, everything with
     fewer than two axes (gains of norms that nobody recognizes, scales, biases), other biases, and what the model itself
-    names: `model.no_weight_decay()`, as timm's models have it, or an attribute `_no_weight_decay` of a parameter, as
+    names: `no_weight_decay()`, as timm's models have it, or an attribute `_no_weight_decay` of a parameter, as
     state space models have it. Embeddings do decay. Frozen parameters are in no group.
 
     Whether a gain should decay is not settled by evidence; keeping it out is what most recipes mean to do.
@@ -99,8 +99,7 @@ def _by_shape(name: str, parameter: torch.nn.Parameter) -> str:
 
 def _reasons(model: torch.nn.Module) -> Iterator[tuple[torch.nn.Parameter, str]]:
     """What is known of parameters beyond their shape. The last word on one counts."""
-    named: Any = getattr(model, "no_weight_decay", None)
-    skip = named() if callable(named) else ()
+    skip = set(_spared(model))
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if name in skip or getattr(parameter, "_no_weight_decay", False):
             yield parameter, "the model says so"
@@ -111,6 +110,13 @@ def _reasons(model: torch.nn.Module) -> Iterator[tuple[torch.nn.Parameter, str]]
                 yield parameter, "the gain of a weight"
             elif not parametrized and _is_of_a_norm(module, parameter):
                 yield parameter, f"of {type(module).__name__}"
+
+
+def _spared(model: torch.nn.Module) -> Iterator[str]:
+    """What modules themselves name, also one that is compiled, wrapped, or part of another model."""
+    for path, module in model.named_modules():
+        if callable(getattr(type(module), "no_weight_decay", None)):
+            yield from (f"{path}.{name}".lstrip(".") for name in module.no_weight_decay())
 
 
 def _old_gains(module: torch.nn.Module) -> set[str]:

@@ -73,22 +73,25 @@ class Population:
         if not isinstance(x, Tensor) or not x.numel():
             return
         found = self.read(module, x.detach(), kwargs.get("mask"))
+        self._check(found, x, module.training and not shared_by_class(module))
+        with self.lock:
+            found = Moments(*(a.to(self.place) for a in found))
+            self.moments = found if self.moments is None else self.moments.joined(found, self.between)
+            self.calls += 1
+            self.position = position if self.position < 0 else self.position
+
+    def _check(self, found: Moments, x: Tensor, by_batch: bool) -> None:
         if not bool(found.mean.isfinite().all() and found.square.isfinite().all()):
             raise NonFiniteError(
                 f"recalibrate: {self.who} was given x of shape {tuple(x.shape)} with NaN or infinity.",
                 hint="Nothing was changed. Leave that batch out, or look for the layer where it begins.",
             )
-        with self.lock:
-            if module.training and float(found.count.max()) == 1.0 and self.between and not shared_by_class(module):
-                raise ShapeError(
-                    f"recalibrate: {self.who} was given x of shape {tuple(x.shape)}, 1 value in each set, and in "
-                    "training that less its own mean is 0.",
-                    hint="Leave such a batch out (drop_last=True), or use sequential=True.",
-                )
-            found = Moments(*(a.to(self.place) for a in found))
-            self.moments = found if self.moments is None else self.moments.joined(found, self.between)
-            self.calls += 1
-            self.position = position if self.position < 0 else self.position
+        if by_batch and self.between and float(found.count.max()) == 1.0:
+            raise ShapeError(
+                f"recalibrate: {self.who} was given x of shape {tuple(x.shape)}, 1 value in each set, and in "
+                "training that less its own mean is 0.",
+                hint="Leave such a batch out (drop_last=True), or use sequential=True.",
+            )
 
     @property
     def who(self) -> str:

@@ -6,6 +6,7 @@ in float16 a running variance overflows at 65504.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,8 +24,8 @@ def keep_norms_fp32(model: Any, *, copy: bool = False) -> Operated:
     """Keep parameters and statistics of every normalization in float32, or wider, whatever the model is cast to.
 
     They compute in float32 on half-precision inputs and give what the next layer expects, the input's own dtype: one
-    rounding, at the end. Parameters stay the same objects, so optimizers go on; state dicts keep their keys. Copies and
-    pickles of the model behave the same. Does nothing to parameters that were float32 all along, until a cast comes.
+    rounding, at the end. Parameters stay the same objects, but do it before an optimizer's first step, or its state has
+    the old dtype. State dicts keep their keys; copies and pickles of the model behave the same.
 
     Args:
         model: changed in place, before or after it is cast. Digits that a cast has already taken do not come back.
@@ -42,35 +43,40 @@ def keep_norms_fp32(model: Any, *, copy: bool = False) -> Operated:
         (torch.float32, torch.bfloat16)
     """
     model = start("keep_norms_fp32", model, copy)
-    running, _ = keepers(model)
-    kept: dict[torch.nn.Module, str] = {}
     refused: list[Refusal] = []
-    placed: list[ModuleCall] = []
-    cast: list[tuple[Tensor, torch.dtype]] = []
-    for path, module in model.named_modules():
-        if not (module in running or isinstance(module, face.Layer) or seems_to_normalize(module)):
-            continue
+    kept: dict[torch.nn.Module, list[tuple[Tensor, torch.dtype]]] = {}
+    for path, module in _normalizations(model):
         reason = _why_not(path, module)
-        if reason is not None:
+        if reason is None:
+            kept[module] = [(a, a.dtype) for a in _own(module) if _is_half(a)]
+        else:
             refused.append(Refusal(path, reason))
-            continue
-        narrow = [a for a in _own(module) if _is_half(a)]
-        cast += [(a, a.dtype) for a in narrow]
-        kept[module] = f"kept in float32{f', from {narrow[0].dtype}' if narrow else ''}"
-        placed += [_Casts(module).put(), *([] if isinstance(module, face.Layer) else [_Computes(module).put()])]
-    _set_dtype([(a, torch.float32) for a, _ in cast])
     if not kept and not refused:
         refused.append(Refusal("", "no normalization was found in it"))
+    narrow = [one for some in kept.values() for one in some]
+    _set_dtype([(a, torch.float32) for a, _ in narrow])
+    ways = [one.put() for m in kept for one in (_Casts(m), *([] if isinstance(m, face.Layer) else [_Computes(m)]))]
 
     def back() -> Any:
-        for one in placed:
-            one.take_away()
-        _set_dtype(cast)
-        cast.clear()
+        while ways:
+            ways.pop().take_away()
+        _set_dtype(narrow)
+        narrow.clear()
         return model
 
-    changed = tuple(Change(path, type(m).__name__, kept[m]) for path, m in paths_of(model, kept))
+    changed = tuple(Change(path, type(m).__name__, _said(kept[m])) for path, m in paths_of(model, kept))
     return Operated(model, changed, tuple(refused), back=back)
+
+
+def _normalizations(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    running, _ = keepers(model)
+    for path, module in model.named_modules():
+        if module in running or isinstance(module, face.Layer) or seems_to_normalize(module):
+            yield path, module
+
+
+def _said(narrow: list[tuple[Tensor, torch.dtype]]) -> str:
+    return f"kept in float32, from {narrow[0][1]}" if narrow else "kept in float32"
 
 
 def _why_not(path: str, module: torch.nn.Module) -> str | None:
@@ -100,7 +106,7 @@ def _set_dtype(wanted: list[tuple[Tensor, torch.dtype]]) -> None:
     for a, dtype in wanted:
         a.data = a.data.to(dtype)
         if a.grad is not None:
-            a.grad = None if a.grad.dtype != dtype else a.grad
+            a.grad = a.grad.to(dtype)
 
 
 class _Casts(ModuleCall):

@@ -69,12 +69,15 @@ class _Recorder(TorchDispatchMode):
         for path, module in model.named_modules():
             for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
                 self.owners.setdefault(address(tensor), set()).add(model.get_submodule(host(path)))
+        for layer in self.layers:  # a layer may read what its parts hold
+            for tensor in [*layer.parameters(), *layer.buffers()]:
+                self.owners[address(tensor)].add(layer)
 
     @contextmanager
     def hooked(self, model: nn.Module) -> Iterator[None]:
         handles = []
         for module in model.modules():
-            handles.append(module.register_forward_pre_hook(self.enter, with_kwargs=True))
+            handles.append(module.register_forward_pre_hook(self.enter, with_kwargs=True, prepend=True))
             handles.append(module.register_forward_hook(self.leave, with_kwargs=True))
         try:
             yield

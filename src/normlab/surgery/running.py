@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -38,8 +39,9 @@ def keepers(model: torch.nn.Module) -> tuple[dict[torch.nn.Module, str], list[Re
     found: dict[torch.nn.Module, str] = {}
     refused: list[Refusal] = []
     for path, module in model.named_modules():
-        if has_no_shape(module) and any(name in module._buffers for name in RUNNING):
-            refused.append(Refusal(path, LAZY))
+        reason = _beyond_reach(module) if _keeps(module) else None
+        if reason is not None:
+            refused.append(Refusal(path, reason))
         elif _keeps(module):
             found[module] = path
         elif of_batch_alone(module):
@@ -50,7 +52,19 @@ def keepers(model: torch.nn.Module) -> tuple[dict[torch.nn.Module, str], list[Re
 def _keeps(module: torch.nn.Module) -> bool:
     if isinstance(module, face.Layer):
         return bool(module.blueprint.states)
-    return any(module._buffers.get(name) is not None for name in RUNNING)
+    return any(name in RUNNING and buffer is not None for name, buffer in module._buffers.items())
+
+
+def _beyond_reach(module: torch.nn.Module) -> str | None:
+    """Why nothing can be done to running statistics that are there."""
+    if has_no_shape(module):
+        return LAZY
+    if isinstance(module, torch.jit.ScriptModule):
+        return "it is TorchScript; do this before torch.jit.script"
+    exported = getattr(sys.modules.get("torch.export.unflatten"), "InterpreterModule", torch.fx.GraphModule)
+    if type(module).forward is torch.nn.Module.forward or isinstance(module, exported):
+        return "it only holds arrays, for a graph that does not ask for its mode; do this before torch.export"
+    return None
 
 
 def has_no_shape(module: torch.nn.Module) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -62,6 +63,7 @@ def symbolic(model: nn.Module) -> Flow:
     except Exception as error:  # a model may do anything with what it takes for a tensor
         raise Untraceable(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from None
     finally:
+        kept = [node for module, _ in own for node in _nodes(vars(module))]
         for module, attributes in own:  # a model that keeps what it computes would keep a proxy
             vars(module).clear()
             vars(module).update(attributes)
@@ -69,7 +71,19 @@ def symbolic(model: nn.Module) -> Flow:
             buffer.copy_(value)
     if tracer.asking:
         raise Untraceable(f"{tracer.asking} asks for the class of a value, which tracing cannot answer")
-    return _Reading(model, graph).flow
+    reading = _Reading(model, graph)
+    for node in kept:
+        reading.use(node, None, "what the model keeps")
+    return reading.flow
+
+
+def _nodes(found: Any, levels: int = 2) -> Iterator[fx.Node]:
+    """The values of a trace that an object holds."""
+    if type(found) is _Proxy:
+        yield found.node
+    elif levels and type(found) in (dict, list, tuple):
+        for value in found.values() if type(found) is dict else found:
+            yield from _nodes(value, levels - 1)
 
 
 def _defaults(model: nn.Module) -> dict[str, Any]:
@@ -102,12 +116,12 @@ class _Reading:
             self.values[node] = "a shape"  # which reads no element
             return
         for used in node.all_input_nodes:
-            self._use(used, None, _name(node))
+            self.use(used, None, _name(node))
         self.values[node] = _name(node)
 
     def _output(self, node: fx.Node) -> None:
         for used in node.all_input_nodes:
-            self._use(used, None, "the model's output")
+            self.use(used, None, "the model's output")
 
     def _call_module(self, node: fx.Node) -> None:
         layer = self.model.get_submodule(str(node.target))
@@ -117,13 +131,14 @@ class _Reading:
             return
         alone = len(given) == 1 and [*node.args, *node.kwargs.values()][:1] == given
         for used in given:
-            self._use(used, layer if alone else None, self.flow.name(layer))
+            self.use(used, layer if alone else None, self.flow.name(layer))
         value = Value(layer)
         source = self.values[given[0]] if alone else "several tensors"
         self.flow.calls.setdefault(layer, []).append(Call(source, None, value))
         self.values[node] = value
 
-    def _use(self, used: fx.Node, layer: nn.Module | None, what: str) -> None:
+    def use(self, used: fx.Node, layer: nn.Module | None, what: str) -> None:
+        """Something takes a value."""
         value = self.values[used]
         if isinstance(value, Value):
             value.uses.append(Use(layer, what))
