@@ -24,6 +24,7 @@ PURPOSES = {
     "plot": N_("plot(), and figures as PNG"),
     "images": N_("train on a folder of images"),
     "ray": N_("sweeps on several machines"),
+    "safetensors": N_("nl.migrate_reparam on .safetensors files"),
     "export": N_("a sweep's table as Parquet"),
     "all": N_("every extra that adds something to use"),
     "test": N_("what the tests need"),

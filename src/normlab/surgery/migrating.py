@@ -216,7 +216,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
-        raise missing_extra("torch", "safetensors") from None
+        raise missing_extra("safetensors", "safetensors") from None
     try:
         return load_file(path)
     except SafetensorError as error:
