@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Moved", "outputs"]
+__all__ = ["Moved", "outputs", "tensors"]
 
 SEED = 0  # dropout drops the same in every run
 
@@ -35,7 +35,7 @@ def outputs(model: torch.nn.Module, batch: Any, forward: Callable[[Any, Any], An
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(SEED)
         try:
-            return [t.detach().clone() for t in _tensors(call(model, batch, forward)) if t.is_floating_point()]
+            return [t.detach().clone() for t in tensors(call(model, batch, forward)) if t.is_floating_point()]
         finally:
             for buffer, value in buffers:
                 buffer.copy_(value)
@@ -50,15 +50,16 @@ def call(model: torch.nn.Module, batch: Any, forward: Callable[[Any, Any], Any] 
     return model(*batch) if isinstance(batch, tuple) else model(batch)
 
 
-def _tensors(found: Any) -> Iterator[Tensor]:
+def tensors(found: Any) -> Iterator[Tensor]:
+    """Every tensor in what a model takes or returns, in order."""
     if isinstance(found, Tensor):
         yield found
     elif isinstance(found, Mapping):
         for value in found.values():
-            yield from _tensors(value)
+            yield from tensors(value)
     elif isinstance(found, list | tuple):
         for value in found:
-            yield from _tensors(value)
+            yield from tensors(value)
 
 
 @contextmanager

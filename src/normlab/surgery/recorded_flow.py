@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from .flow import Call, Flow, Use, Value, address, evaluating, host, layers_of, names_of
-from .measuring import call, outputs
+from .measuring import call, outputs, tensors
 
 __all__ = ["recorded"]
 
@@ -90,9 +90,9 @@ class _Recorder(TorchDispatchMode):
         found = func(*args, **(kwargs or {}))
         if name in ALIASES and found.shape == args[0].shape and self.rename(args[0], found):
             return found
-        for tensor in _tensors((args, kwargs or {})):
+        for tensor in tensors((args, kwargs or {})):
             self.take(tensor, name)
-        for tensor in _tensors(found):
+        for tensor in tensors(found):
             self.made_by[tensor] = name
         return found
 
@@ -121,7 +121,7 @@ class _Recorder(TorchDispatchMode):
             inside = Call(f"the inside of {self.flow.name(self.open.layer)}", None, Value(module))
             self.flow.calls.setdefault(module, []).append(inside)
             return
-        given = list(_tensors((args, kwargs)))
+        given = list(tensors((args, kwargs)))
         versions = [t._version for t in given]
         self.open = _Open(module, len(self.stack), given, versions, {address(t) for t in given})
 
@@ -166,17 +166,6 @@ class _Recorder(TorchDispatchMode):
             for tensor in _deep(own, 2):
                 for value in self.by_address.get(address(tensor), ()):
                     value.uses.append(Use(None, f"what {self.flow.name(module)} keeps"))
-
-
-def _tensors(found: Any) -> Iterator[Tensor]:
-    if isinstance(found, Tensor):
-        yield found
-    elif isinstance(found, Mapping):
-        for value in found.values():
-            yield from _tensors(value)
-    elif isinstance(found, list | tuple):
-        for value in found:
-            yield from _tensors(value)
 
 
 def _deep(found: Any, levels: int) -> Iterator[Tensor]:
